@@ -1,0 +1,1 @@
+"""The codec: what is on the wire, and what it means."""
