@@ -21,12 +21,14 @@ class Limits:
         elements: numbers or texts in one array; 2**24 float64 are 128 MiB.
         dimensions: of one array; numpy itself stops at 64.
         nesting: levels of lists and objects in JSON, ``Value`` and ``ListValue``; protobuf stops at 100.
+        meta_bytes: of the encoded ``meta`` of a gRPC message, whose small entries grow thirtyfold in memory.
     """
 
     message_bytes: int = 64 * 1024 * 1024
     elements: int = 1 << 24
     dimensions: int = 32
     nesting: int = 64
+    meta_bytes: int = 1 << 20
 
     def check_bytes(self, size: int) -> None:
         """Raise `LimitError` where a message has more than ``message_bytes`` bytes."""

@@ -68,7 +68,8 @@ class Payload:
     @property
     def array(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The value of an array kind."""
-        assert self.kind.is_array, f"{self.kind} holds no array"
+        if not self.kind.is_array:
+            raise TypeError(f"a payload of kind {self.kind} holds no array")
         return self.value  # type: ignore[no-any-return]
 
     def renamed(self, names: tuple[str, ...]) -> Payload:

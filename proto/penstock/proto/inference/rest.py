@@ -1,0 +1,212 @@
+"""The Open Inference Protocol over REST: JSON, with tensors inside it or, as binary, behind it.
+
+The binary tensor data extension: the body is JSON and then the raw bytes of the tensors that have the parameter
+``binary_data_size``, in order; a header tells where the JSON ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.proto.arrays import array_of
+from penstock.proto.errors import ConversionError, PayloadError
+from penstock.proto.jsontext import dumps, json_array, loads
+
+from .datatypes import BYTES, byte_elements, check_shape, datatype_of, dtype_of, pack, unpack
+from .tensors import InferRequest, RequestedOutput, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.proto.limits import Limits
+    from penstock.proto.payload import Array, Json
+
+
+def read_infer_json(body: bytes, json_size: int | None, limits: Limits) -> InferRequest:
+    """Read the body of an infer request.
+
+    Args:
+        body: JSON, and the binary data behind it.
+        json_size: of the JSON part; None where there is no binary data.
+        limits: checked before anything is allocated.
+
+    Raises:
+        PayloadError: with the name of the input it is about. LimitError.
+    """
+    limits.check_bytes(len(body))
+    size = len(body) if json_size is None else json_size
+    if not 0 <= size <= len(body):
+        raise PayloadError(f"the JSON part has {size:,} bytes, but the body {len(body):,}", code="BAD_BINARY_SIZE")
+    head = loads(body if size == len(body) else body[:size], limits)
+    if not isinstance(head, dict):
+        raise PayloadError('an infer request is a JSON object, {"inputs": […]}', code="BAD_INFER_REQUEST")
+    parameters = _object(head.get("parameters"), "parameters of the request")
+    return InferRequest(
+        inputs=tuple(_Inputs(memoryview(body)[size:], limits).read(head.get("inputs"))),
+        outputs=tuple(_output(entry) for entry in _objects(head.get("outputs", []), "outputs")),
+        id=_text(head.get("id", ""), "id of the request"),
+        parameters=parameters,
+        binary_output=parameters.get("binary_data_output") is True,
+    )
+
+
+class _Inputs:
+    """Reads the inputs in order, each binary one taking its bytes from the front of what is left."""
+
+    def __init__(self, binary: memoryview, limits: Limits) -> None:
+        self._binary = binary
+        self._limits = limits
+
+    def read(self, entries: Json) -> list[Tensor]:
+        tensors = [self._tensor(entry) for entry in _objects(entries, "inputs")]
+        if len(self._binary):
+            raise PayloadError(f"{len(self._binary):,} bytes of binary data belong to no input", code="BAD_BINARY_SIZE")
+        return tensors
+
+    def _tensor(self, entry: dict[str, Json]) -> Tensor:
+        name = _text(entry.get("name"), "name of an input")
+        where = f"input {name!r:.80}"
+        datatype = _text(entry.get("datatype"), f"datatype of {where}")
+        shape = _shape(entry.get("shape"), where)
+        size = _object(entry.get("parameters"), f"parameters of {where}").get("binary_data_size")
+        if size is not None:
+            return Tensor(name, unpack(self._take(size, where), datatype, shape, where, self._limits))
+        if "data" not in entry:
+            raise PayloadError(f"{where} has neither data nor binary_data_size", code="NO_DATA")
+        return Tensor(name, _listed(entry["data"], datatype, shape, where, self._limits))
+
+    def _take(self, size: Json, where: str) -> memoryview:
+        if type(size) is not int or not 0 <= size <= len(self._binary):
+            raise PayloadError(
+                f"{where} has binary_data_size {size!r:.40}, but {len(self._binary):,} bytes are left",
+                code="BAD_BINARY_SIZE",
+            )
+        taken, self._binary = self._binary[:size], self._binary[size:]
+        return taken
+
+
+def _listed(data: Json, datatype: str, shape: list[int], where: str, limits: Limits) -> Array:
+    """An array from a JSON list, flat or nested."""
+    dtype = dtype_of(datatype, where)
+    count = check_shape(shape, where, limits)
+    try:
+        values = array_of(data, limits)
+    except PayloadError as error:
+        raise type(error)(f"{where}: {error.message}", code=error.code) from None
+    if values.size != count:
+        raise PayloadError(
+            f"{where} of shape {shape} holds {count:,} values, but {values.size:,} came", code="TENSOR_SHAPE_MISMATCH"
+        )
+    if not count:
+        return np.empty(shape, dtype)
+    return _cast(values, datatype, dtype, where).reshape(shape)
+
+
+def _cast(values: Array, datatype: str, dtype: np.dtype[Any], where: str) -> Array:
+    """``values`` as ``datatype``; nothing changes silently but the rounding of decimal fractions."""
+    if datatype == BYTES:
+        return _texts(values, where)
+    if datatype == "BOOL":
+        fits = values.dtype == np.bool_ or (values.dtype.kind in "iu" and bool((values >> 1 == 0).all()))
+    elif dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        fits = values.dtype.kind in "iu" and bool(values.min() >= bounds.min and values.max() <= bounds.max)
+    else:
+        fits = values.dtype.kind in "iuf"
+    if not fits:
+        raise PayloadError(f"{where} has a value that is no {datatype}", code="BAD_VALUE")
+    with np.errstate(over="ignore"):
+        cast = values.astype(dtype, copy=False)
+    if dtype.kind not in "biu" and not np.array_equal(np.isinf(cast), np.isinf(values)):
+        raise PayloadError(f"{where} has a number beyond the range of {datatype}", code="OUT_OF_RANGE")
+    return cast
+
+
+def _texts(values: Array, where: str) -> Array:
+    flat = values.reshape(-1).tolist()
+    if not all(type(item) is str for item in flat):
+        raise PayloadError(f"{where} is BYTES, whose data in JSON are texts", code="BAD_VALUE")
+    array = np.empty(len(flat), object)
+    array[:] = [item.encode() for item in flat]
+    return array
+
+
+def write_infer_json(
+    outputs: Sequence[Tensor], request: InferRequest, *, model_name: str, model_version: str
+) -> tuple[bytes, int | None]:
+    """Write the body of an answer.
+
+    Returns:
+        The body, and the size of its JSON part where binary data follow it.
+
+    Raises:
+        ConversionError: an output has no datatype in the protocol, or holds bytes that are no text.
+    """
+    binary = {output.name: output.binary for output in request.outputs if output.binary is not None}
+    entries, raw = [], []
+    for output in outputs:
+        entry: dict[str, Any] = {
+            "name": output.name,
+            "datatype": datatype_of(output.array, f"output {output.name!r}"),
+            "shape": list(output.array.shape),
+        }
+        if binary.get(output.name, request.binary_output):
+            raw.append(pack(output.array))
+            entry["parameters"] = {"binary_data_size": len(raw[-1])}
+        else:
+            entry["data"] = _json_data(output)
+        entries.append(entry)
+    head: dict[str, Any] = {"model_name": model_name, "outputs": entries}
+    if model_version:
+        head["model_version"] = model_version
+    if request.id:
+        head["id"] = request.id
+    text = dumps(head)
+    return (b"".join([text, *raw]), len(text)) if raw else (text, None)
+
+
+def _json_data(output: Tensor) -> Json:
+    flat = output.array.reshape(-1)
+    if flat.dtype.kind in "OSU":
+        try:
+            return [element.decode() for element in byte_elements(flat)]
+        except UnicodeDecodeError:
+            raise ConversionError(
+                f"output {output.name!r} has bytes that are no UTF-8 text; ask for binary_data", code="BAD_TEXT"
+            ) from None
+    return json_array(flat if flat.dtype.kind in "biu" else flat.astype(np.float64))
+
+
+def _output(entry: dict[str, Json]) -> RequestedOutput:
+    name = _text(entry.get("name"), "name of an output")
+    parameters = _object(entry.get("parameters"), f"parameters of output {name!r:.80}")
+    if "classification" in parameters:
+        raise PayloadError(f"output {name!r:.80}: classification is not offered", code="NOT_OFFERED")
+    binary = parameters.get("binary_data")
+    return RequestedOutput(name, binary if isinstance(binary, bool) else None)
+
+
+def _shape(shape: Json, where: str) -> list[int]:
+    if not isinstance(shape, list) or not all(type(size) is int for size in shape):
+        raise PayloadError(f"the shape of {where} is not a list of whole numbers", code="BAD_SHAPE")
+    return shape
+
+
+def _objects(entries: Json, what: str) -> list[dict[str, Json]]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise PayloadError(f"{what} is not a list of objects", code="BAD_INFER_REQUEST")
+    return entries
+
+
+def _object(value: Json, what: str) -> dict[str, Json]:
+    if not isinstance(value, dict | None):
+        raise PayloadError(f"the {what} are not an object", code="BAD_INFER_REQUEST")
+    return value or {}
+
+
+def _text(value: Json, what: str) -> str:
+    if not isinstance(value, str):
+        raise PayloadError(f"the {what} is missing or not a text", code="BAD_INFER_REQUEST")
+    return value
