@@ -1,0 +1,53 @@
+# `uv run just` lists what there is.
+
+[private]
+default:
+    @just --list --unsorted
+
+# every check and every test, as CI runs them
+test: lint
+    pytest -n 2 --dist loadgroup
+
+# the quick tests only: no broker, no foreign servers
+quick *args:
+    pytest -n 2 --dist loadgroup -m "not kafka and not peers" {{args}}
+
+# formatting, types, the arrows between the rooms, and that generated code is current
+lint:
+    ruff check
+    ruff format --check
+    mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.deploy
+    lint-imports
+    python proto/generate.py --check
+
+# bring the code into its form
+format:
+    ruff check --fix
+    ruff format
+
+# the main job: real Kafka, a real model, a live table
+demo *args:
+    penstock demo {{args}}
+
+# Penstock beside seldon-core in one run: ratios and medians
+bench *args:
+    python -m bench.service {{args}}
+
+# the codec, in milliseconds per million numbers
+bench-codec:
+    python -m bench.codec
+
+# the stream engine, in records and rows per second
+bench-stream *args:
+    python -m bench.stream {{args}}
+
+# protobuf modules from our own .proto files
+protos:
+    python proto/generate.py
+
+# the exact versions in pyproject.toml, renewed
+pins:
+    python .ci/pins.py
+
+# what CI runs
+ci: test
