@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -74,23 +75,35 @@ def _regular_prefix(nested: list[Json], limits: Limits) -> tuple[list[int], list
 def _typed(flat: list[Json], limits: Limits, *, words: bool) -> Array:
     types = set(map(type, flat))
     if types == {float}:
-        return np.array(flat, np.float64)
+        return _floats(flat, words=words)
     if types == {int}:
         return _integers(flat)
     if types == {bool}:
         return np.array(flat, np.bool_)
     if types <= _NUMBERS:
-        return np.array(flat, np.float64) if _all_exact(flat) else _objects(flat)
+        return _floats(flat, words=words) if _all_exact(flat) else _objects(flat)
     if (
         words
         and str in types
         and types <= {str, *_NUMBERS}
         and all(type(x) is not str or x in NUMBER_WORDS for x in flat)
     ):
+        check_json(flat, limits)
         return _typed([NUMBER_WORDS[x] if type(x) is str else x for x in flat], limits, words=False)
-    if list in types or dict in types:
-        check_depth(flat, limits)
+    if words:
+        check_json(flat, limits)
     return _objects(flat)
+
+
+def _floats(flat: list[Any], *, words: bool) -> Array:
+    array = np.array(flat, np.float64)
+    if words and not np.isfinite(array).all():
+        raise _too_large()
+    return array
+
+
+def _too_large() -> PayloadError:
+    return PayloadError("a number of the JSON is larger than any double", code="NUMBER_TOO_LARGE")
 
 
 def _is_number(item: Any) -> bool:
@@ -116,16 +129,21 @@ def _objects(flat: list[Any]) -> Array:
     return array
 
 
-def check_depth(value: Json, limits: Limits) -> None:
-    """Raise `LimitError` where lists and objects in ``value`` nest too deep. Not recursive: depth is what is bad."""
+def check_json(value: Json, limits: Limits) -> None:
+    """Check parsed JSON: not nested too deep, and no number that the parser had to round to infinity.
+
+    Level by level and not recursive, since depth is what may be wrong.
+    """
     level, depth = [value], 0
     while level:
         depth += 1
+        if any(type(item) is float and math.isinf(item) for item in level):
+            raise _too_large()
         lists = [item for item in level if type(item) is list]
         objects = [item.values() for item in level if type(item) is dict]
         if lists or objects:
             limits.check_nesting(depth)
-        level = [item for group in chain(lists, objects) for item in group if type(item) in {list, dict}]
+        level = list(chain.from_iterable(chain(lists, objects)))
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
