@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -75,35 +74,23 @@ def _regular_prefix(nested: list[Json], limits: Limits) -> tuple[list[int], list
 def _typed(flat: list[Json], limits: Limits, *, words: bool) -> Array:
     types = set(map(type, flat))
     if types == {float}:
-        return _floats(flat, words=words)
+        return np.array(flat, np.float64)
     if types == {int}:
         return _integers(flat)
     if types == {bool}:
         return np.array(flat, np.bool_)
     if types <= _NUMBERS:
-        return _floats(flat, words=words) if _all_exact(flat) else _objects(flat)
+        return np.array(flat, np.float64) if _all_exact(flat) else _objects(flat)
     if (
         words
         and str in types
         and types <= {str, *_NUMBERS}
         and all(type(x) is not str or x in NUMBER_WORDS for x in flat)
     ):
-        check_json(flat, limits)
         return _typed([NUMBER_WORDS[x] if type(x) is str else x for x in flat], limits, words=False)
-    if words:
-        check_json(flat, limits)
+    if list in types or dict in types:
+        check_depth(flat, limits)
     return _objects(flat)
-
-
-def _floats(flat: list[Any], *, words: bool) -> Array:
-    array = np.array(flat, np.float64)
-    if words and not np.isfinite(array).all():
-        raise _too_large()
-    return array
-
-
-def _too_large() -> PayloadError:
-    return PayloadError("a number of the JSON is larger than any double", code="NUMBER_TOO_LARGE")
 
 
 def _is_number(item: Any) -> bool:
@@ -129,21 +116,16 @@ def _objects(flat: list[Any]) -> Array:
     return array
 
 
-def check_json(value: Json, limits: Limits) -> None:
-    """Check parsed JSON: not nested too deep, and no number that the parser had to round to infinity.
-
-    Level by level and not recursive, since depth is what may be wrong.
-    """
+def check_depth(value: Json, limits: Limits) -> None:
+    """Raise `LimitError` where lists and objects in ``value`` nest too deep. Not recursive: depth is what is bad."""
     level, depth = [value], 0
     while level:
         depth += 1
-        if any(type(item) is float and math.isinf(item) for item in level):
-            raise _too_large()
         lists = [item for item in level if type(item) is list]
         objects = [item.values() for item in level if type(item) is dict]
         if lists or objects:
             limits.check_nesting(depth)
-        level = list(chain.from_iterable(chain(lists, objects)))
+        level = [item for group in chain(lists, objects) for item in group if type(item) in {list, dict}]
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
@@ -167,7 +149,9 @@ def float64_of(array: Array, kind: str) -> Array:
             f"{kind} holds doubles, and an integer of this array has none that is exact; use tftensor",
             code="NUMBER_NOT_EXACT",
         )
-    return array.astype(np.float64)
+    # A signalling NaN of half the width becomes a quiet one, which numpy would warn of.
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64)
 
 
 def _doubles_hold(array: Array) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arrays import NUMBER_WORDS, array_of, check_json, check_list_shape, is_number, nested_of
+from .arrays import NUMBER_WORDS, array_of, check_depth, check_list_shape, is_number, nested_of
 from .base64text import decode_base64
 from .errors import ConversionError, PayloadError
 from .jsontext import dumps, finite, json_array, loads
@@ -49,7 +49,7 @@ def decode(
 def value_from_json(kind: Kind, value: Json, limits: Limits) -> Json | Array:
     """The value of a jsonData, ndarray, tensor or tftensor payload from its parsed JSON form."""
     if kind is Kind.JSON_DATA:
-        check_json(value, limits)
+        check_depth(value, limits)
         return value
     if kind is Kind.NDARRAY:
         return array_of(value, limits)

@@ -58,8 +58,9 @@ def _value(payload: Payload, kind: Kind, limits: Limits) -> Any:
         return _json_of_array(payload) if kind is Kind.JSON_DATA else as_array(payload.array, kind)
     if payload.kind is Kind.JSON_DATA:
         return value_from_json(kind, payload.value, limits)
-    content = text_bytes(payload.value) if payload.kind is Kind.STR_DATA else payload.value
-    return decode(kind, content, limits=limits).value
+    if payload.kind is Kind.STR_DATA:
+        return value_from_json(kind, loads(text_bytes(payload.value), limits), limits)
+    return decode(kind, payload.value, limits=limits).value
 
 
 def _json_of_array(payload: Payload) -> Any:

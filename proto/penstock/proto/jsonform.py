@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arrays import check_json
+from .arrays import check_depth
 from .base64text import decode_base64, encode_base64
 from .content import json_value, value_from_json
 from .errors import PayloadError
@@ -94,7 +94,7 @@ def _read_meta(value: Json, limits: Limits) -> Meta:
     if not fields:
         return Meta()
     tags = fields.get("tags")
-    check_json(tags, limits)
+    check_depth(tags, limits)
     return Meta(
         puid=_of_type(fields.get("puid"), str, "meta.puid") or "",
         tags=_of_type(tags, dict, "meta.tags") or {},
