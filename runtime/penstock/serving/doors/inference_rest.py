@@ -1,0 +1,95 @@
+"""The Open Inference Protocol over REST, with the binary tensor data extension."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.proto import PayloadError
+from penstock.proto.inference import read_infer_json, write_infer_json
+from penstock.proto.jsontext import dumps
+
+from .exchange import Door, Response, Route
+from .failures import info
+from .served import SERVER, check_model, model_metadata
+
+if TYPE_CHECKING:
+    from penstock.serving.service import Service
+    from penstock.serving.settings import Settings
+
+    from penstock.proto import PenstockError
+
+    from .exchange import Request
+
+_JSON_SIZE = b"inference-header-content-length"
+_GET, _POST = ("GET",), ("POST",)
+
+
+def inference_door(service: Service, settings: Settings) -> Door:
+    """The routes below ``/v2``."""
+
+    async def server(_request: Request) -> Response:
+        return Response(dumps(SERVER))
+
+    async def live(_request: Request) -> Response:
+        return Response(dumps({"live": True}))
+
+    async def ready(_request: Request) -> Response:
+        return _readiness({})
+
+    async def model_ready(request: Request) -> Response:
+        check_model(service, *request.arguments)
+        return _readiness({"name": service.model.name})
+
+    def _readiness(about: dict[str, object]) -> Response:
+        return Response(dumps({**about, "ready": service.ready}), 200 if service.ready else 503)
+
+    async def model(request: Request) -> Response:
+        check_model(service, *request.arguments)
+        return Response(dumps(model_metadata(service)))
+
+    async def infer(request: Request) -> Response:
+        check_model(service, *request.arguments)
+        asked = read_infer_json(request.body, _json_size(request), settings.limits)
+        outputs = await service.infer(
+            asked.inputs,
+            outputs=[output.name for output in asked.outputs],
+            request_id=asked.id,
+            parameters=asked.parameters,
+        )
+        body, json_size = write_infer_json(
+            outputs, asked, model_name=service.model.name, model_version=service.model.version
+        )
+        if json_size is None:
+            return Response(body)
+        return Response(
+            body,
+            content_type=b"application/octet-stream",
+            headers=((_JSON_SIZE, str(json_size).encode()),),
+        )
+
+    routes = [
+        Route(_GET, "/v2", "server_metadata", server),
+        Route(_GET, "/v2/health/live", "live", live),
+        Route(_GET, "/v2/health/ready", "ready", ready),
+    ]
+    for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        routes += [
+            Route(_GET, path, "model_metadata", model),
+            Route(_GET, f"{path}/ready", "model_ready", model_ready),
+            Route(_POST, f"{path}/infer", "infer", infer),
+        ]
+    return Door("inference-rest", routes, failure)
+
+
+def _json_size(request: Request) -> int | None:
+    header = request.headers.get(_JSON_SIZE)
+    if header is None:
+        return None
+    if not header.isdigit() or len(header) > 12:
+        raise PayloadError("Inference-Header-Content-Length is not a number of bytes", code="BAD_BINARY_SIZE")
+    return int(header)
+
+
+def failure(error: PenstockError, _request: Request) -> Response:
+    """The protocol's error form."""
+    return Response(dumps({"error": info(error)}), error.http_status)

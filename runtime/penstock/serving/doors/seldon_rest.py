@@ -1,0 +1,133 @@
+"""Seldon's REST API: its routes, the forms of its requests, and its error envelope."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from penstock.proto import (
+    Message,
+    Status,
+    feedback_from_json,
+    message_from_json,
+    message_list_from_json,
+    read_json_message,
+    write_json_message,
+)
+from penstock.proto.jsontext import dumps
+
+from .bodies import json_of
+from .exchange import HTML, JSON, Door, Response, Route
+from .failures import info
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from penstock.serving.service import Service
+    from penstock.serving.settings import Settings
+
+    from penstock.proto import Limits, PenstockError
+    from penstock.proto.payload import Json
+
+    from .exchange import Handler, Request
+
+_PUID = b"seldon-puid"
+_GET, _POST, _BOTH = ("GET",), ("POST",), ("POST", "GET")
+# Seldon's ingress puts a deployment's name before the path; here any name will do.
+_GATEWAYS = ("/seldon/{namespace}/{name}/api/v1.0", "/seldon/{namespace}/{name}/api/v0.1")
+
+
+def seldon_door(service: Service, settings: Settings) -> Door:
+    """The routes of Seldon's wrapper and of the gateways that stand before it."""
+    calls = _Calls(service, settings.limits)
+    transform_input = calls.on_message(service.transform_input)
+    transform_output = calls.on_message(service.transform_output)
+    routes = [
+        Route(_POST, f"{prefix}/{path}", call, handler)
+        for prefix in ("/api/v1.0", "/api/v0.1", *_GATEWAYS)
+        for path, call, handler in (("predictions", "predict", calls.predict), ("feedback", "feedback", calls.feedback))
+    ]
+    routes += [
+        Route(_BOTH, "/predict", "predict", calls.predict),
+        Route(_POST, "/model-endpoints/{name}", "predict", calls.predict),
+        Route(_BOTH, "/send-feedback", "feedback", calls.feedback),
+        Route(_BOTH, "/transform-input", "transform_input", transform_input),
+        Route(_BOTH, "/transform-output", "transform_output", transform_output),
+        Route(_BOTH, "/route", "route", calls.on_message(service.route)),
+        Route(_BOTH, "/aggregate", "aggregate", calls.aggregate),
+        Route(_GET, "/health/ping", "ping", calls.ping),
+        Route(_GET, "/health/status", "health", calls.health),
+        Route(_GET, "/api/v1.0/health/status", "health", calls.health),
+        Route(_GET, "/metadata", "metadata", calls.metadata),
+        Route(_GET, "/api/v1.0/metadata", "metadata", calls.metadata),
+    ]
+    return Door("seldon-rest", routes, failure)
+
+
+class _Calls:
+    """What the routes do."""
+
+    def __init__(self, service: Service, limits: Limits) -> None:
+        self._service = service
+        self._limits = limits
+
+    async def predict(self, request: Request) -> Response:
+        return _answer(await self._service.predict(self._message(request), puid=_puid(request)))
+
+    async def feedback(self, request: Request) -> Response:
+        feedback = feedback_from_json(json_of(request, self._limits), self._limits)
+        return _answer(await self._service.feedback(feedback))
+
+    async def aggregate(self, request: Request) -> Response:
+        messages = message_list_from_json(json_of(request, self._limits), self._limits)
+        return _answer(await self._service.aggregate(messages))
+
+    def on_message(self, method: Callable[[Message], Awaitable[Message]]) -> Handler:
+        """A handler for a method of the service from one message to one message."""
+
+        async def handler(request: Request) -> Response:
+            return _answer(await method(_with_puid(self._message(request), request)))
+
+        return handler
+
+    async def ping(self, _request: Request) -> Response:
+        return Response(b"pong", content_type=HTML)
+
+    async def health(self, _request: Request) -> Response:
+        return _answer(await self._service.health())
+
+    async def metadata(self, _request: Request) -> Response:
+        return Response(dumps(self._service.metadata()))
+
+    def _message(self, request: Request) -> Message:
+        # The plain case first: nothing to look for, the body is the message.
+        if request.headers.get(b"content-type") == JSON and request.body and not request.query:
+            return read_json_message(request.body, self._limits)
+        return message_from_json(json_of(request, self._limits), self._limits)
+
+
+def _puid(request: Request) -> str:
+    return request.headers.get(_PUID, b"").decode("latin-1")
+
+
+def _with_puid(message: Message, request: Request) -> Message:
+    puid = _puid(request)
+    if message.meta.puid or not puid:
+        return message
+    return replace(message, meta=replace(message.meta, puid=puid))
+
+
+def _answer(message: Message) -> Response:
+    puid = message.meta.puid
+    headers = ((_PUID, puid.encode("ascii", "replace")),) if puid.isprintable() and puid else ()
+    return Response(write_json_message(message), headers=headers)
+
+
+def failure(error: PenstockError, request: Request) -> Response:
+    """Seldon's error envelope; the real status is the HTTP status."""
+    status = Status(-1, info(error), error.seldon_reason, failure=True)
+    body: dict[str, Json] = {
+        "status": {"code": status.code, "info": status.info, "reason": status.reason, "status": int(status.failure)}
+    }
+    puid = request.headers.get(_PUID)
+    return Response(dumps(body), error.http_status, headers=((_PUID, puid),) if puid else ())

@@ -1,0 +1,48 @@
+"""What the Open Inference doors tell about the server and its one model, the same over REST and gRPC."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from penstock.proto import RequestError
+
+if TYPE_CHECKING:
+    from penstock.serving.service import Service
+
+SERVER = {"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]}
+
+
+def check_model(service: Service, name: str, asked_version: str = "") -> None:
+    """Raise RequestError 404 where the caller asks for another model, or another version of it."""
+    model = service.model
+    if name != model.name:
+        raise RequestError(
+            f"there is no model {name!r:.80} here; this service is {model.name!r}",
+            code="UNKNOWN_MODEL",
+            http_status=404,
+            grpc_status="NOT_FOUND",
+        )
+    if asked_version and asked_version != model.version:
+        raise RequestError(
+            f"model {name!r} has no version {asked_version!r:.40}; it is {model.version!r}",
+            code="UNKNOWN_VERSION",
+            http_status=404,
+            grpc_status="NOT_FOUND",
+        )
+
+
+def model_metadata(service: Service) -> dict[str, Any]:
+    """Name, versions, platform, inputs and outputs, as the protocol's JSON has them."""
+    model = service.model
+    return {
+        "name": model.name,
+        "versions": [model.version] if model.version else [],
+        "platform": model.platform,
+        "inputs": [_tensor(tensor) for tensor in model.inputs],
+        "outputs": [_tensor(tensor) for tensor in model.outputs],
+    }
+
+
+def _tensor(tensor: Any) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
