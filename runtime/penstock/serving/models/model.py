@@ -1,0 +1,123 @@
+"""What a model is to the service: work made of a request, a run over many works, answers made into replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from penstock.proto import Feedback, Kind, Message, Metric, Payload
+    from penstock.proto.inference import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output of a model.
+
+    Attributes:
+        name: as the model declares it.
+        datatype: in the words of the Open Inference Protocol: FP32, INT64, BYTES.
+        shape: -1 where a size is open; the first is the number of rows where the model takes many.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Work:
+    """One request, checked and ready to run.
+
+    Attributes:
+        value: what the model's `run` needs; nobody else looks at it.
+        key: works of equal keys may go in one run; None goes alone.
+        rows: how many it adds to a run.
+        elements: a measure of how long it takes, for the choice of the thread it runs in.
+    """
+
+    value: Any
+    key: Hashable = None
+    rows: int = 1
+    elements: int = 1
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a model gave for one work.
+
+    Attributes:
+        value: arrays by output name, or whatever a Python model returned.
+        names: column names that the model has for it.
+        tags: the model's own, for the reply's meta.
+        metrics: the model's own; given to the caller and to Prometheus.
+    """
+
+    value: Any
+    names: tuple[str, ...] = ()
+    tags: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+
+
+class Model(Protocol):
+    """A loaded model; everything but `run` is quick and happens in the event loop.
+
+    Attributes:
+        name: of the model.
+        version: empty where it has none.
+        platform: what runs it, such as ``onnxruntime_onnx`` or ``python``.
+        inputs: what it takes, where that is known.
+        outputs: what it gives, where that is known.
+        inline: whether short runs may happen in the event loop; never true for foreign code.
+        unit: the calls beside predict; None where it has none.
+    """
+
+    name: str
+    version: str
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    inline: bool
+    unit: Unit | None
+
+    def predict(self, message: Message) -> Work:
+        """Check a Seldon request; ModelInputError where the model does not take it."""
+
+    def infer(self, inputs: Sequence[Tensor]) -> Work:
+        """Check the tensors of an Open Inference request; ModelInputError where the model does not take them."""
+
+    def run(self, works: Sequence[Work]) -> list[Answer]:
+        """Run once for all of them; answers in their order. Anything it raises counts against all of them."""
+
+    def reply(self, answer: Answer, asked: Payload | None, output: Kind | None) -> Payload:
+        """The payload of a Seldon reply, of the kind ``output`` or, without one, as the request's kind demands."""
+
+    def tensors(self, answer: Answer) -> list[Tensor]:
+        """The outputs of an Open Inference reply."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Seldon's model metadata: name, versions, platform, inputs, outputs, custom."""
+
+
+class Unit(Protocol):
+    """The calls of Seldon's inference graph beside predict; None where the model does not offer one."""
+
+    def transform_input(self, message: Message) -> Work | None:
+        """Change a request on its way in."""
+
+    def transform_output(self, message: Message) -> Work | None:
+        """Change a reply on its way out."""
+
+    def route(self, message: Message) -> Work | None:
+        """Choose a child."""
+
+    def aggregate(self, messages: Sequence[Message]) -> Work | None:
+        """Make one reply of many."""
+
+    def feedback(self, feedback: Feedback) -> Work | None:
+        """Learn how good a reply was."""
+
+    def health(self) -> Work | None:
+        """Say how the model is."""

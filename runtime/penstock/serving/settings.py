@@ -1,0 +1,65 @@
+"""The settings of one service process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.proto import DEFAULT_LIMITS, SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.proto import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `penstock serve` can be told.
+
+    Attributes:
+        model: an ``.onnx`` file, or a folder with one or with a Python class ``SeldonWrapper``.
+        name: of the model and the service; the file's or folder's own where empty.
+        version: of the model, as the Open Inference Protocol and Seldon's metadata tell it.
+        host: address to listen on; the default is reachable from this machine only.
+        grpc_port: 0 picks a free one, which the running server tells.
+        http_port: the same for REST.
+        deadline: seconds that a prediction may take, waiting included; a caller may ask for less, not for more.
+        max_batch: rows in one run of the model; 1 gives every request a run of its own.
+        batch_wait: seconds that a run waits for more rows to come; 0 gathers only what comes while the model is busy.
+        max_queue: rows that may wait for the model; what comes then is refused.
+        threads: that onnxruntime may use within one run.
+        limits: what is refused before anything is allocated for it.
+        drain: seconds that a stop waits for what is in flight.
+    """
+
+    model: Path
+    name: str = ""
+    version: str = ""
+    host: str = "127.0.0.1"
+    grpc_port: int = 5000
+    http_port: int = 9000
+    deadline: float = 3.0
+    max_batch: int = 256
+    batch_wait: float = 0.0
+    max_queue: int = 4096
+    threads: int = 1
+    limits: Limits = DEFAULT_LIMITS
+    drain: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.model.stem or self.model.resolve().name)
+        self._check(self.deadline > 0, "the deadline is a number of seconds above 0", self.deadline)
+        self._check(self.max_batch >= 1, "max_batch is a number of rows, 1 or more", self.max_batch)
+        self._check(self.batch_wait >= 0, "batch_wait is a number of seconds, 0 or more", self.batch_wait)
+        self._check(self.max_queue >= 1, "max_queue is a number of rows, 1 or more", self.max_queue)
+        self._check(self.threads >= 0, "threads is a number, 0 for one per core", self.threads)
+        self._check(self.drain >= 0, "drain is a number of seconds, 0 or more", self.drain)
+        for port in (self.grpc_port, self.http_port):
+            self._check(0 <= port <= 65535, "a port is a number from 0 (any free one) to 65535", port)
+
+    @staticmethod
+    def _check(fine: bool, rule: str, value: float) -> None:  # noqa: FBT001  (the condition itself)
+        if not fine:
+            raise SetupError(f"{rule}, not {value}", code="BAD_SETTING")
