@@ -19,6 +19,7 @@ lint:
     mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.deploy
     lint-imports
     python proto/generate.py --check
+    python proto/matrix.py --check
 
 # bring the code into its form
 format:
@@ -44,6 +45,10 @@ bench-stream *args:
 # protobuf modules from our own .proto files
 protos:
     python proto/generate.py
+
+# the conversion matrix of docs/codec.md
+matrix:
+    python proto/matrix.py
 
 # the exact versions in pyproject.toml, renewed
 pins:
