@@ -91,7 +91,7 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         ) from None
 
 
-class _Methods(grpc.GenericRpcHandler):
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs only
     """All methods of all doors in one dictionary, so that a call costs one look-up."""
 
     def __init__(self, doors: Iterable[RpcDoor], metrics: Metrics) -> None:
@@ -112,7 +112,7 @@ def _behaviour(door: str, path: str, handler: RpcHandler, metrics: Metrics) -> A
         started = perf_counter()
         status = "CANCELLED"
         try:
-            reply = await handler(Call(body, context.invocation_metadata(), context.time_remaining()))
+            reply = await handler(Call(body, context.invocation_metadata() or (), context.time_remaining()))
             status = "OK"
         except Exception as error:
             failure = told(error)

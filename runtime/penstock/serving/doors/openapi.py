@@ -13,6 +13,7 @@ from penstock.proto.jsontext import loads
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.serving.models import TensorSpec
     from penstock.serving.service import Service
 
     from .exchange import Door, Route
@@ -87,22 +88,20 @@ def _content(schema: str, media: str | None = None) -> dict[str, Any]:
 def _examples(service: Service) -> dict[str, Any]:
     """One row of zeros, or of texts, for each input of the model."""
     inputs = [_example_input(tensor) for tensor in service.model.inputs]
-    if not inputs or None in inputs:
+    if not inputs or any(prod(example["shape"]) > _LONGEST_EXAMPLE for example in inputs):
         return {"SeldonMessage": {"strData": {"value": {"strData": "text"}}}}
     first = inputs[0]
-    messages = {"ndarray": {"value": {"data": {"ndarray": _nested(first["data"], first["shape"])}}}}
+    messages: dict[str, Any] = {"ndarray": {"value": {"data": {"ndarray": _nested(first["data"], first["shape"])}}}}
     if first["datatype"] != "BYTES":
-        tensor = {"shape": first["shape"], "values": first["data"]}
-        messages["tensor"] = {"value": {"data": {"tensor": tensor}}}
+        messages["tensor"] = {"value": {"data": {"tensor": {"shape": first["shape"], "values": first["data"]}}}}
     return {"SeldonMessage": messages, "InferRequest": {"infer": {"value": {"inputs": inputs}}}}
 
 
-def _example_input(tensor: Any) -> dict[str, Any] | None:
+def _example_input(tensor: TensorSpec) -> dict[str, Any]:
     shape = [size if size > 0 else 1 for size in tensor.shape]
-    if prod(shape) > _LONGEST_EXAMPLE:
-        return None
     element = {"BYTES": "text", "BOOL": False}.get(tensor.datatype, 0)
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "data": [element] * prod(shape)}
+    data = [element] * min(prod(shape), _LONGEST_EXAMPLE)
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "data": data}
 
 
 def _nested(flat: list[Any], shape: list[int]) -> list[Any]:

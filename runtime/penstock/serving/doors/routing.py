@@ -48,9 +48,7 @@ class Router:
         Raises:
             RequestError: 404, or 405 where the path is known for other methods.
         """
-        methods, arguments = self._exact.get(path), ()
-        if methods is None:
-            methods, arguments = self._match(raw_path)
+        methods, arguments = self._methods(path, raw_path)
         match = methods.get("GET" if method == "HEAD" else method)
         if match is None:
             raise RequestError(
@@ -63,9 +61,12 @@ class Router:
 
     def methods(self, path: str, raw_path: str) -> tuple[str, ...]:
         """The methods that a path takes; RequestError 404 where there are none."""
-        return tuple(self._exact.get(path) or self._match(raw_path)[0])
+        return tuple(self._methods(path, raw_path)[0])
 
-    def _match(self, raw_path: str) -> tuple[dict[str, Match], tuple[str, ...]]:
+    def _methods(self, path: str, raw_path: str) -> tuple[dict[str, Match], tuple[str, ...]]:
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, ()
         # The raw path, so that a slash in a model's name (%2F) does not end its segment.
         segments = raw_path.split("/")
         for pattern, methods in self._patterns.items():

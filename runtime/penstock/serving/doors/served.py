@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.proto import RequestError
 
 if TYPE_CHECKING:
+    from penstock.serving.models import TensorSpec
     from penstock.serving.service import Service
 
 SERVER = {"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]}
@@ -44,5 +45,5 @@ def model_metadata(service: Service) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: Any) -> dict[str, Any]:
+def _tensor(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
