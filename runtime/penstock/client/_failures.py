@@ -71,10 +71,8 @@ _CONVERSION_CODES: Final = frozenset(
         "AMBIGUOUS_TEXT",
         "EMPTY_SHAPE",
         "MIXED_ELEMENTS",
-        "NOT_BYTES",
         "NOT_JSON",
         "NOT_NUMERIC",
-        "NO_DATATYPE",
         "NO_DIMENSION",
         "NUMBER_NOT_EXACT",
     }
@@ -91,6 +89,15 @@ def readable(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
 
 
+def split(text: str) -> tuple[str | None, str]:
+    """``CODE: message`` of a Penstock service in its parts; no code where it is another's text."""
+    said = _CODE_AND_TEXT.fullmatch(text)
+    # One word in capitals may be anything ("RBAC: access denied"), unless it is one of ours.
+    if said and ("_" in said[1] or said[1] in _BY_CODE or said[1] == "INTERNAL"):
+        return said[1], said[2]
+    return None, text
+
+
 def rebuilt(status: str, text: str) -> PenstockError:
     """The error that a service has answered with.
 
@@ -98,12 +105,9 @@ def rebuilt(status: str, text: str) -> PenstockError:
         status: name of a ``grpc.StatusCode``.
         text: ``CODE: message`` from a Penstock service, anything from another.
     """
-    said = _CODE_AND_TEXT.fullmatch(text)
-    if said:
-        code, message = said[1], readable(said[2])
-        return _of_class(_class(status, code, message), status, message, code)
-    message = readable(text) or f"the service failed with {status} and did not say why"
-    return _of_class(_class(status, "", message), status, message, None)
+    code, message = split(text)
+    message = readable(message) or f"the service failed with {status} and did not say why"
+    return _of_class(_class(status, code or "", message), status, message, code)
 
 
 def _class(status: str, code: str, message: str) -> type[PenstockError]:

@@ -13,7 +13,7 @@ from penstock.proto.errors import (
     Unavailable,
 )
 
-from ._failures import AttemptFailed, rebuilt
+from ._failures import AttemptFailed, rebuilt, split
 
 if TYPE_CHECKING:
     from ._address import Address
@@ -33,8 +33,13 @@ def failure(error: Any, address: Address, call: Call) -> AttemptFailed:
     return AttemptFailed(
         known or rebuilt(status, text),
         retry_after=_pushback(error.trailing_metadata()),
-        executed=status != "RESOURCE_EXHAUSTED" and not text.startswith((*_NEVER_CONNECTED, "UNAVAILABLE: ")),
+        executed=not _surely_not_seen(status, text),
     )
+
+
+def _surely_not_seen(status: str, text: str) -> bool:
+    refused = status == "UNAVAILABLE" and split(text)[0] is not None
+    return refused or status == "RESOURCE_EXHAUSTED" or text.startswith(_NEVER_CONNECTED)
 
 
 def _own(status: str, text: str, address: Address, call: Call) -> PenstockError | None:
@@ -62,7 +67,7 @@ def _no_connection(text: str, address: Address) -> PenstockError | None:
         return Unavailable(f"cannot reach {address}: the host name {address.host!r} is not known; check the address")
     if text.startswith(_NEVER_CONNECTED):
         return Unavailable(f"cannot reach {address}: {_reason(text)}; is the service running there?")
-    if ": " in text and text.partition(": ")[0].isupper():
+    if split(text)[0] is not None:
         return None  # the service itself said so
     return Unavailable(f"the connection to {address} broke during the call: {text or 'no reason given'}")
 

@@ -15,7 +15,7 @@ import orjson
 
 from penstock.proto.errors import DeadlineExceeded, RequestError, SetupError, Unavailable
 
-from ._failures import AttemptFailed, rebuilt
+from ._failures import AttemptFailed, rebuilt, split
 from ._grpc_failures import untrusted
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _AS_GRPC: Final = {
 # gRPC has one status for both; HTTP tells them apart.
 _DEFAULT_CODES: Final = {413: "TOO_LARGE", 429: "OVERLOADED"}
 
-_CODED: Final = re.compile(r"[A-Z][A-Z0-9_]*: ")
 _HIDDEN_STATUS: Final = re.compile(r"(4\d\d) [A-Z]")  # seldon-core: "404 Not Found: …", answered with 500
 _LONGEST_PLAIN: Final = 500
 
@@ -82,13 +81,15 @@ def refusal(reply: Reply, address: Address) -> AttemptFailed:
         return AttemptFailed(_redirect(reply, address))
     status, said = _said(reply)
     text = said or f"{address} answered {_phrase(status)}" + _hint(status)
-    coded = _CODED.match(text) is not None
+    coded = split(text)[0] is not None
     if status in _DEFAULT_CODES and not coded:
         text = f"{_DEFAULT_CODES[status]}: {text}"
     error = rebuilt(_AS_GRPC.get(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL"), text)
     if isinstance(error, RequestError):
         error.http_status = status
-    return AttemptFailed(error, retry_after=_retry_after(reply), executed=not (coded or status == 429))
+    return AttemptFailed(
+        error, retry_after=_retry_after(reply), executed=not (status == 429 or (coded and status == 503))
+    )
 
 
 def _said(reply: Reply) -> tuple[int, str]:
