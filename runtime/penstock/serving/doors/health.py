@@ -7,7 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+    HealthListResponse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -47,6 +52,11 @@ class Health:
         if status == HealthCheckResponse.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service!r:.80} here")
         return HealthCheckResponse(status=status)
+
+    async def List(self, _request: HealthListRequest, _context: _Context) -> HealthListResponse:  # noqa: N802
+        """Answer for every name at once."""
+        statuses = {name: HealthCheckResponse(status=self._status(name)) for name in self._names}
+        return HealthListResponse(statuses=statuses)
 
     async def Watch(  # noqa: N802
         self, request: HealthCheckRequest, _context: _Context
