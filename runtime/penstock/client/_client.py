@@ -198,8 +198,8 @@ class Client:
 
 def answers(failed: AttemptFailed) -> bool:
     """Whether a failed health check still shows a service that can be called; raises where waiting will not help."""
-    if isinstance(failed.error, RequestError):
-        return failed.error.http_status in (404, 405, 501)
+    if isinstance(failed.error, RequestError) and failed.error.http_status in (404, 405):
+        return True
     if isinstance(failed.error, ServiceError) and not isinstance(failed.error, Unauthenticated):
         return False
     raise failed.error from None
