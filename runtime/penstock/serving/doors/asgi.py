@@ -16,9 +16,8 @@ from .failures import told
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from penstock.serving.metrics import Metrics
-
     from penstock.proto import Limits
+    from penstock.serving.metrics import Metrics
 
     from .exchange import Door
     from .routing import Match, Router
@@ -56,7 +55,9 @@ class Application:
             else:
                 match = self._router.find(request.method, request.path, raw_path)
                 door, call = match.door, match.route.call
-                response = await match.route.handler(await _read(request, match, body))
+                whole = await _read(request, match, body)
+                started = perf_counter()
+                response = await match.route.handler(whole)
         except Exception as error:
             response = door.failure(told(error), request)
         if not body.drained:

@@ -11,6 +11,7 @@ import uvicorn
 from penstock.proto import SetupError
 
 from .asgi import Application
+from .bounded import BoundedProtocol
 from .inference_rest import inference_door
 from .pages import pages_door
 from .routing import Router
@@ -60,7 +61,7 @@ async def start_http(service: Service, settings: Settings) -> tuple[HttpServer, 
     listener = _listen(settings.host, settings.http_port)
     config = uvicorn.Config(
         application(service, settings),
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
