@@ -28,6 +28,7 @@ class Seen:
     instead: deque[Callable[..., Any]] = field(default_factory=deque)
     always: Callable[..., Any] | None = None
     arrived: threading.Event = field(default_factory=threading.Event)
+    connections: int = 0
 
     def next(self, path: str, headers: dict[str, str], body: bytes) -> Callable[..., Any] | None:
         self.calls.append((path, headers, body))
@@ -81,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _HttpServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.seen.connections += 1
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))

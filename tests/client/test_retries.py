@@ -320,3 +320,40 @@ def test_closing_fails_what_is_under_way(grpc_echo: Any) -> None:
 def test_retries_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(PenstockError, match="at least one attempt"):
         Retries(**settings)
+
+
+def test_a_connection_is_kept_for_the_next_call(rest_echo: Any) -> None:
+    with Client(rest_echo.address) as client:
+        for _ in range(5):
+            client.predict("x")
+    assert rest_echo.seen.connections == 1
+
+
+async def test_a_connection_is_kept_for_the_next_call_async(rest_echo: Any) -> None:
+    async with AsyncClient(rest_echo.address) as client:
+        for _ in range(5):
+            await client.predict("x")
+    assert rest_echo.seen.connections == 1
+
+
+def hangs_up(handler: Any, body: bytes) -> None:
+    handler.reply(200, body)  # without saying "connection: close"
+    handler.close_connection = True
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used(rest_echo: Any) -> None:
+    rest_echo.seen.always = hangs_up
+    with Client(rest_echo.address, retries=NEVER) as client:
+        for _ in range(3):
+            assert client.predict("x").value == "x"
+            time.sleep(0.05)
+    assert rest_echo.seen.connections == 3
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_used_async(rest_echo: Any) -> None:
+    rest_echo.seen.always = hangs_up
+    async with AsyncClient(rest_echo.address, retries=NEVER) as client:
+        for _ in range(3):
+            assert (await client.predict("x")).value == "x"
+            await asyncio.sleep(0.05)
+    assert rest_echo.seen.connections == 3

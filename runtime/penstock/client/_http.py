@@ -6,18 +6,17 @@ On httpcore, the engine of httpx: a request here needs no cookies, redirects or 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Final
 
 import httpcore
 
-from penstock.proto.errors import LimitError, SetupError
+from penstock.proto.errors import LimitError
 
 from ._failures import AttemptFailed
 from ._http_failures import broken, late
+from ._http_setup import connection_settings
+from ._idle import Idle
 from ._network import Deadline, DeadlineBackend
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[bytes, bytes]]
 
-_IDLE: Final = 15.0  # seconds; a connection that was not used for longer is more likely dead than alive
+_BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,11 @@ class HttpConnections:
         self._address = address
         self._largest = max_reply_bytes
         self._deadline = Deadline()
-        self._pool = httpcore.ConnectionPool(
-            network_backend=DeadlineBackend(self._deadline), **_pool_settings(address, tls)
+        # Only makes connections, and knows how to make them through a proxy; see `Idle`.
+        self._factory = httpcore.ConnectionPool(
+            network_backend=DeadlineBackend(self._deadline), **connection_settings(address, tls)
         )
+        self._idle: Idle[httpcore.ConnectionInterface] = Idle()
 
     def request(self, method: str, target: bytes, headers: Headers, call: Call) -> Reply:
         """Send ``call.body`` to the path ``target``.
@@ -65,25 +66,40 @@ class HttpConnections:
             AttemptFailed: no reply, or one that is too large.
         """
         self._deadline.ends = call.ends
-        response = None
+        request = _request(self._address, method, target, headers, call)
+        connection = self._connection(request)
         try:
-            response = self._pool.handle_request(_request(self._address, method, target, headers, call))
+            response = connection.handle_request(request)
             content = bytearray()
             for chunk in response.iter_stream():
                 content += chunk
                 _check_size(len(content), self._largest, self._address)
+            response.close()
         except httpcore.TimeoutException as error:
             raise late(error, self._address, call) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        except _BROKEN as error:
             raise broken(error, self._address) from None
         finally:
-            if response is not None:
-                response.close()
+            self._give_back(connection)
         return Reply(response.status, _lower(response.headers), bytes(content))
 
+    def _connection(self, request: httpcore.Request) -> httpcore.ConnectionInterface:
+        while connection := self._idle.take():
+            if not connection.has_expired():
+                return connection
+            connection.close()
+        return self._factory.create_connection(request.url.origin)
+
+    def _give_back(self, connection: httpcore.ConnectionInterface) -> None:
+        if connection.is_closed() or not (connection.is_idle() and self._idle.give(connection)):
+            connection.close()
+        if stale := self._idle.take_expired():
+            stale.close()
+
     def close(self) -> None:
-        """Close every connection."""
-        self._pool.close()
+        """Close every connection; those that are in use, when their call is over."""
+        for connection in self._idle.end():
+            connection.close()
 
 
 class AsyncHttpConnections:
@@ -92,9 +108,10 @@ class AsyncHttpConnections:
     def __init__(self, address: Address, tls: Tls, max_reply_bytes: int) -> None:
         self._address = address
         self._largest = max_reply_bytes
-        self._pool = httpcore.AsyncConnectionPool(
-            network_backend=httpcore.AnyIOBackend(), **_pool_settings(address, tls)
+        self._factory = httpcore.AsyncConnectionPool(
+            network_backend=httpcore.AnyIOBackend(), **connection_settings(address, tls)
         )
+        self._idle: Idle[httpcore.AsyncConnectionInterface] = Idle()
 
     async def request(self, method: str, target: bytes, headers: Headers, call: Call) -> Reply:
         """Send ``call.body`` to the path ``target``.
@@ -102,27 +119,41 @@ class AsyncHttpConnections:
         Raises:
             AttemptFailed: no reply, or one that is too large.
         """
-        response = None
+        request = _request(self._address, method, target, headers, call)
+        connection = await self._connection(request)
         try:
             async with asyncio.timeout(call.left):
-                request = _request(self._address, method, target, headers, call)
-                response = await self._pool.handle_async_request(request)
+                response = await connection.handle_async_request(request)
                 content = bytearray()
                 async for chunk in response.aiter_stream():
                     content += chunk
                     _check_size(len(content), self._largest, self._address)
+                await response.aclose()
         except (TimeoutError, httpcore.TimeoutException) as error:
             raise late(error, self._address, call) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        except _BROKEN as error:
             raise broken(error, self._address) from None
         finally:
-            if response is not None:
-                await response.aclose()
+            await self._give_back(connection)
         return Reply(response.status, _lower(response.headers), bytes(content))
 
+    async def _connection(self, request: httpcore.Request) -> httpcore.AsyncConnectionInterface:
+        while connection := self._idle.take():
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return self._factory.create_connection(request.url.origin)
+
+    async def _give_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
+        if connection.is_closed() or not (connection.is_idle() and self._idle.give(connection)):
+            await connection.aclose()
+        if stale := self._idle.take_expired():
+            await stale.aclose()
+
     async def close(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+        """Close every connection; those that are in use, when their call is over."""
+        for connection in self._idle.end():
+            await connection.aclose()
 
 
 def _request(address: Address, method: str, target: bytes, headers: Headers, call: Call) -> httpcore.Request:
@@ -130,41 +161,6 @@ def _request(address: Address, method: str, target: bytes, headers: Headers, cal
         scheme=address.scheme.encode(), host=address.host.encode("idna"), port=address.port, target=target
     )
     return httpcore.Request(method, url, headers=headers, content=call.body)
-
-
-def _pool_settings(address: Address, tls: Tls) -> dict[str, Any]:
-    # No bound on connections: how many calls run at once is the caller's business.
-    return {
-        "max_connections": None,
-        "max_keepalive_connections": None,
-        "keepalive_expiry": _IDLE,
-        "ssl_context": _ssl_context(tls) if address.is_secure else None,
-        "proxy": _proxy(address),
-    }
-
-
-def _ssl_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else httpcore.default_ssl_context()
-    except OSError as error:
-        raise SetupError(f"cannot use the CA file {tls.ca_file}: {error.strerror or error}") from None
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _proxy(address: Address) -> httpcore.Proxy | None:
-    """The proxy that the environment names for this address."""
-    if address.is_loopback or proxy_bypass(address.host):
-        return None
-    proxies = getproxies()
-    url = proxies.get(address.scheme) or proxies.get("all")
-    if not url:
-        return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return httpcore.Proxy(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), auth=auth)
 
 
 def _check_size(size: int, largest: int, address: Address) -> None:
