@@ -1,0 +1,27 @@
+"""Fixtures of all rooms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.deploy.kafka import Broker
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Broker]:
+    """A real broker with `.address`, started for the first test that wants one; the workers of xdist share it.
+
+    It is gone when the last worker has ended, also when the whole run is killed. Topics are shared: give yours a
+    name that no other test has. Tests with this fixture carry ``@pytest.mark.kafka``.
+    """
+    from penstock.deploy.kafka import broker
+
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent
+    with broker(folder / "kafka") as running:
+        yield running
