@@ -1,15 +1,90 @@
-"""What Prometheus is told."""
+"""What Prometheus is told about the service itself, and, through `model_metrics`, by the model.
+
+Counting happens for every request, reading every few seconds: so requests add to plain numbers in the event loop,
+and the families that prometheus_client knows are made when they are read.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from .histogram import SECONDS, Histogram
+from .model_metrics import ModelMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.core import Metric as Family
+
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
 
 class Metrics:
-    """The numbers of one service."""
+    """The numbers of one service, in a registry of its own."""
+
+    def __init__(self, model_name: str) -> None:
+        self.model = ModelMetrics(model_name)
+        self._statuses: dict[tuple[str, str, str], int] = {}
+        self._latencies: dict[tuple[str, str], Histogram] = {}
+        self._run_seconds = Histogram(SECONDS)
+        self._run_rows = Histogram(_ROWS)
+        self._feedback = 0
+        self._reward = 0.0
+        self.in_flight = 0
+        self._queue: Callable[[], int] = lambda: 0
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        self._registry.register(self.model)
+
+    def watch_queue(self, rows: Callable[[], int]) -> None:
+        """Say where the number of waiting rows is read."""
+        self._queue = rows
 
     def request(self, door: str, method: str, status: str, seconds: float) -> None:
         """Count one request that a door answered."""
-        raise NotImplementedError
+        key = (door, method, status)
+        self._statuses[key] = self._statuses.get(key, 0) + 1
+        latency = self._latencies.get((door, method))
+        if latency is None:
+            latency = self._latencies[door, method] = Histogram(SECONDS)
+        latency.observe(seconds)
+
+    def run(self, rows: int, seconds: float) -> None:
+        """Count one run of the model."""
+        self._run_rows.observe(rows)
+        self._run_seconds.observe(seconds)
+
+    def feedback(self, reward: float) -> None:
+        """Count one feedback; Prometheus' counters only grow, so only what is above 0 adds to the reward."""
+        self._feedback += 1
+        self._reward += max(reward, 0.0)
 
     def exposition(self) -> bytes:
         """All numbers in Prometheus' text form."""
-        raise NotImplementedError
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Family]:
+        """What prometheus_client asks a collector for."""
+        requests = CounterMetricFamily("penstock_requests", "Requests answered.", labels=("door", "method", "status"))
+        for labels, count in self._statuses.items():
+            requests.add_metric(labels, count)
+        yield requests
+        latency = HistogramMetricFamily(
+            "penstock_request_seconds", "From the last byte read to the reply.", labels=("door", "method")
+        )
+        for names, histogram in self._latencies.items():
+            latency.add_metric(names, histogram.buckets(), histogram.total)
+        yield latency
+        yield _histogram("penstock_model_run_seconds", "One run of the model.", self._run_seconds)
+        yield _histogram("penstock_batch_rows", "Rows in one run of the model.", self._run_rows)
+        yield GaugeMetricFamily("penstock_queue_rows", "Rows that wait for the model.", self._queue())
+        yield GaugeMetricFamily("penstock_in_flight", "Requests that wait for their answer.", self.in_flight)
+        yield CounterMetricFamily("penstock_feedback", "Feedbacks received.", self._feedback)
+        yield CounterMetricFamily("penstock_feedback_reward", "Sum of their rewards above 0.", self._reward)
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Family:
+    return HistogramMetricFamily(name, text, buckets=histogram.buckets(), sum_value=histogram.total)

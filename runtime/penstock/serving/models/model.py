@@ -53,12 +53,14 @@ class Answer:
         names: column names that the model has for it.
         tags: the model's own, for the reply's meta.
         metrics: the model's own; given to the caller and to Prometheus.
+        routing: the child that a router chose.
     """
 
     value: Any
     names: tuple[str, ...] = ()
     tags: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
+    routing: dict[str, int] = field(default_factory=dict)
 
 
 class Model(Protocol):
@@ -71,7 +73,6 @@ class Model(Protocol):
         inputs: what it takes, where that is known.
         outputs: what it gives, where that is known.
         inline: whether short runs may happen in the event loop; never true for foreign code.
-        unit: the calls beside predict; None where it has none.
     """
 
     name: str
@@ -80,7 +81,10 @@ class Model(Protocol):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inline: bool
-    unit: Unit | None
+
+    @property
+    def unit(self) -> Unit:
+        """The calls beside predict."""
 
     def predict(self, message: Message) -> Work:
         """Check a Seldon request; ModelInputError where the model does not take it."""
@@ -121,3 +125,31 @@ class Unit(Protocol):
 
     def health(self) -> Work | None:
         """Say how the model is."""
+
+
+class NoUnit:
+    """Of a model that has predict alone."""
+
+    def transform_input(self, message: Message) -> Work | None:  # noqa: ARG002
+        """Not offered."""
+        return None
+
+    def transform_output(self, message: Message) -> Work | None:  # noqa: ARG002
+        """Not offered."""
+        return None
+
+    def route(self, message: Message) -> Work | None:  # noqa: ARG002
+        """Not offered."""
+        return None
+
+    def aggregate(self, messages: Sequence[Message]) -> Work | None:  # noqa: ARG002
+        """Not offered."""
+        return None
+
+    def feedback(self, feedback: Feedback) -> Work | None:  # noqa: ARG002
+        """Not offered."""
+        return None
+
+    def health(self) -> Work | None:
+        """Not offered."""
+        return None

@@ -1,0 +1,95 @@
+"""``penstock serve``: a model on every protocol, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path  # noqa: TC003  (typer reads the annotations when it runs)
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from penstock.serving.lifecycle import Running
+
+_EPILOG = """
+[bold]Examples[/]
+
+  penstock serve --model iris.onnx
+
+  penstock serve --model ./inception3 --name image-recognition --deadline 10
+
+  penstock serve --model iris.onnx --grpc-port 0 --http-port 0   (any free ports)
+
+Then:  curl -s http://127.0.0.1:9000/api/v1.0/predictions -H 'Content-Type: application/json'
+  -d '{"data": {"ndarray": [[2, 5, 1, 4]]}}'
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("serve", epilog=_EPILOG)(serve)
+
+
+def serve(
+    model: Annotated[Path, typer.Option(help="An .onnx file, or a folder with one or with a class SeldonWrapper.")],
+    name: Annotated[str, typer.Option(help="Of model and service; the file's or folder's own where not given.")] = "",
+    version: Annotated[str, typer.Option(help="Of the model, as its metadata tell it.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 5000,
+    http_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9000,
+    deadline: Annotated[float, typer.Option(help="Seconds a prediction may take, waiting included.")] = 3.0,
+    max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 256,
+    batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
+    max_queue: Annotated[int, typer.Option(help="Rows that may wait for the model.")] = 4096,
+    max_message_bytes: Annotated[int, typer.Option(help="Size of a request or reply on any protocol.")] = 64 << 20,
+    threads: Annotated[int, typer.Option(help="That onnxruntime uses for one run; 0 is one per core.")] = 1,
+    drain: Annotated[float, typer.Option(help="Seconds that a stop waits for what is in flight.")] = 10.0,
+) -> None:
+    """Serve a model over gRPC and REST: Seldon's protocol and the Open Inference Protocol, v2.
+
+    Stops on Ctrl-C or SIGTERM, after what is in flight has been answered.
+    """
+    from penstock.proto import Limits
+    from penstock.serving import Settings
+    from penstock.serving.lifecycle import run, run_until_signal
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    settings = Settings(
+        model=model.absolute(),
+        name=name,
+        version=version,
+        host=host,
+        grpc_port=grpc_port,
+        http_port=http_port,
+        deadline=deadline,
+        max_batch=max_batch,
+        batch_wait=batch_wait,
+        max_queue=max_queue,
+        threads=threads,
+        limits=Limits(message_bytes=max_message_bytes),
+        drain=drain,
+    )
+    if settings.model.is_dir():
+        # Models read the files beside them by relative paths, in predict as well as while they load.
+        os.chdir(settings.model)
+    run_until_signal(run(settings, _announce))
+
+
+def _announce(server: Running) -> None:
+    model = server.service.model
+    if not sys.stdout.isatty():
+        print(f"serving {model.name} grpc={server.grpc_address} http={server.http_address}", flush=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("[bold]model[/]", f"{model.name} {model.version}".strip() + f"  [dim]{model.platform}[/]")
+    table.add_row("[bold]gRPC[/]", server.grpc_address)
+    table.add_row("[bold]REST[/]", server.http_address)
+    table.add_row("[bold]try it[/]", f"{server.http_address}/api/v1.0/doc/")
+    console = Console()
+    console.print(table)
+    console.print("[dim]Ctrl-C stops it, after what is in flight.[/]")

@@ -1,0 +1,246 @@
+"""The micro-batcher: what arrives while the model is busy goes in one run, and nothing ever waits for a timer.
+
+1. `Batcher.submit` puts a request in the queue and asks for a turn of the event loop.
+2. In that turn, everything that arrived is there. The oldest request, and all behind it that may run with it (equal
+   keys, up to ``max_rows``), are taken out together.
+3. They run in the event loop where runs of that size have been short, else in the worker thread; what arrives
+   meanwhile is gathered for the next turn.
+4. Each answer goes to the request it belongs to. Where a run fails, its halves are run, until what fails is alone.
+
+A request that is cancelled or late is dropped when its turn comes: its future is already done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import islice
+from math import inf
+from time import perf_counter, thread_time
+from typing import TYPE_CHECKING
+
+from penstock.proto import DeadlineExceeded, Overloaded, Unavailable
+
+from .failures import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .metrics import Metrics
+    from .models import Answer, Work
+    from .settings import Settings
+    from .worker import Worker
+
+    Run = Callable[[Sequence[Work]], list[Answer]]
+    Outcome = Answer | BaseException
+
+# Below this many seconds a hand-over to the thread and back costs more than it frees; above, other callers notice.
+_SHORT = 0.0005
+# How much the newest run counts in the running mean of its size.
+_NEWEST = 0.2
+
+
+class _Job:
+    """One request in the queue."""
+
+    __slots__ = ("deadline", "future", "seconds", "work")
+
+    def __init__(self, work: Work, future: asyncio.Future[Answer], deadline: float, seconds: float) -> None:
+        self.work = work
+        self.future = future
+        self.deadline = deadline
+        self.seconds = seconds
+
+
+class Batcher:
+    """The queue in front of one model. Made and used in one event loop."""
+
+    def __init__(self, run: Run, settings: Settings, worker: Worker, metrics: Metrics, *, inline: bool) -> None:
+        self._run = run
+        self._worker = worker
+        self._metrics = metrics
+        self._pace = _Pace() if inline else None
+        self._max_rows = settings.max_batch
+        self._max_queue = settings.max_queue
+        self._wait = settings.batch_wait
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Job] = deque()
+        self._running: list[_Job] = []
+        self._rows = 0
+        self._turn_at: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = inf
+
+    @property
+    def rows(self) -> int:
+        """How many wait for the model."""
+        return self._rows
+
+    def submit(self, work: Work, seconds: float) -> asyncio.Future[Answer]:
+        """Queue ``work``; its answer, or the error, will be in the future within ``seconds``.
+
+        Raises:
+            Overloaded: the queue is full.
+        """
+        if self._rows + work.rows > self._max_queue:
+            self._make_room(work.rows)
+        deadline = self._loop.time() + seconds
+        job = _Job(work, self._loop.create_future(), deadline, seconds)
+        self._waiting.append(job)
+        self._rows += work.rows
+        if deadline < self._alarm_at:
+            self._watch(deadline)
+        if not self._running and (self._turn_at is None or self._wait):
+            self._ask_for_turn()
+        return job.future
+
+    def _make_room(self, rows: int) -> None:
+        self._waiting = deque(job for job in self._waiting if not job.future.done())
+        self._rows = sum(job.work.rows for job in self._waiting)
+        # A request of more rows than the queue holds is still served where nothing else waits.
+        if self._waiting and self._rows + rows > self._max_queue:
+            raise Overloaded(f"{self._rows} rows wait for the model already, {self._max_queue} may; try again later")
+
+    def _ask_for_turn(self) -> None:
+        full = self._rows >= self._max_rows
+        if self._turn_at is not None:
+            if not full:
+                return
+            self._turn_at.cancel()
+        if self._wait and not full:
+            self._turn_at = self._loop.call_later(self._wait, self._turn)
+        else:
+            self._turn_at = self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_at = None
+        if self._running:
+            return
+        jobs = self._take()
+        if not jobs:
+            return
+        works = [job.work for job in jobs]
+        if self._pace is not None and self._pace.is_short(works):
+            self._deliver(jobs, *self._timed(works))
+            if self._waiting and self._turn_at is None:
+                self._turn_at = self._loop.call_soon(self._turn)
+        else:
+            self._running = jobs
+            self._worker.put(lambda: self._away(works))
+
+    def _take(self) -> list[_Job]:
+        """The oldest request that still wants an answer, and those that may run with it."""
+        waiting, left, taken, rows = self._waiting, deque[_Job](), list[_Job](), 0
+        for index, job in enumerate(waiting):
+            work = job.work
+            if job.future.done():
+                self._rows -= work.rows
+            elif not taken or (work.key is not None and work.key == taken[0].work.key):
+                if taken and rows + work.rows > self._max_rows:
+                    left.extend(islice(waiting, index, None))
+                    break
+                taken.append(job)
+                rows += work.rows
+            else:
+                left.append(job)
+        self._waiting = left
+        self._rows -= rows
+        return taken
+
+    def _timed(self, works: list[Work]) -> tuple[list[Outcome], float]:
+        started, worked = perf_counter(), thread_time()
+        outcomes = attempt(self._run, works)
+        if self._pace is not None:
+            # The thread's own time: waiting for the interpreter's lock says nothing about the model.
+            self._pace.learn(works, thread_time() - worked)
+        return outcomes, perf_counter() - started
+
+    def _away(self, works: list[Work]) -> None:
+        outcomes, seconds = self._timed(works)
+        try:
+            self._loop.call_soon_threadsafe(self._back, outcomes, seconds)
+        except RuntimeError:  # the loop was closed meanwhile: nobody waits for these answers
+            return
+
+    def _back(self, outcomes: list[Outcome], seconds: float) -> None:
+        jobs, self._running = self._running, []
+        self._deliver(jobs, outcomes, seconds)
+        self._turn()
+
+    def _deliver(self, jobs: list[_Job], outcomes: list[Outcome], seconds: float) -> None:
+        self._metrics.run(sum(job.work.rows for job in jobs), seconds)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            future = job.future
+            if future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(told(outcome))
+            else:
+                future.set_result(outcome)
+
+    def _watch(self, deadline: float) -> None:
+        """One timer for all: it stands at the earliest deadline."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = deadline
+        self._alarm = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._alarm, self._alarm_at = None, inf
+        now, earliest = self._loop.time(), inf
+        for job in (*self._running, *self._waiting):
+            if job.future.done():
+                continue
+            if job.deadline <= now:
+                job.future.set_exception(DeadlineExceeded(f"the model had no answer within {job.seconds:.3g} s"))
+            else:
+                earliest = min(earliest, job.deadline)
+        if earliest < inf:
+            self._watch(earliest)
+
+    async def stop(self, seconds: float) -> None:
+        """Wait until all that is here has its answer; what has none after ``seconds`` gets `Unavailable`."""
+        end = self._loop.time() + seconds
+        while pending := self._pending():
+            left = end - self._loop.time()
+            if left <= 0:
+                break
+            await asyncio.wait(pending, timeout=left)
+        for future in self._pending():
+            future.set_exception(Unavailable("the service was stopped before the model had an answer"))
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _pending(self) -> list[asyncio.Future[Answer]]:
+        return [job.future for job in (*self._running, *self._waiting) if not job.future.done()]
+
+
+class _Pace:
+    """How long runs take, by the power of two of their size."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+
+    def is_short(self, works: list[Work]) -> bool:
+        """Whether a run of this size was short so far; one never seen is not."""
+        return self._seconds.get(_size(works), inf) < _SHORT
+
+    def learn(self, works: list[Work], seconds: float) -> None:
+        size = _size(works)
+        mean = self._seconds.get(size, seconds)
+        self._seconds[size] = mean + _NEWEST * (seconds - mean)
+
+
+def _size(works: list[Work]) -> int:
+    return sum(work.elements for work in works).bit_length()
+
+
+def attempt(run: Run, works: list[Work]) -> list[Outcome]:
+    """Run once for all; where that fails, for each half, until what fails is alone. Outcomes in order."""
+    try:
+        return [*run(works)]
+    except BaseException as error:  # sys.exit() in a model is a failure of the model
+        if len(works) == 1:
+            return [error]
+        middle = len(works) // 2
+        return attempt(run, works[:middle]) + attempt(run, works[middle:])

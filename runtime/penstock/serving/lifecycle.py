@@ -1,0 +1,104 @@
+"""A service with its doors, from the load of the model to the last answer.
+
+A stop goes like this: (1) health says NOT_SERVING and what comes new is refused; (2) the doors close, and what is in
+flight is answered within the drain time; (3) the model is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .doors.grpc import start_grpc
+from .doors.http import start_http
+from .service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from .settings import Settings
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Door(Protocol):
+    """A server that listens."""
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing new, and give what is in flight ``grace`` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that can be reached.
+
+    Attributes:
+        service: behind the doors.
+        grpc_address: ``host:port``, as gRPC clients take it.
+        http_address: ``http://host:port``.
+    """
+
+    service: Service
+    grpc_address: str
+    http_address: str
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """A service that runs as long as the block does; ports of 0 are free ones.
+
+    Raises:
+        ModelLoadError: the model cannot be loaded. SetupError: a port is taken.
+    """
+    service = await Service.start(settings)
+    doors: list[Door] = []
+    try:
+        grpc_door, grpc_port = await start_grpc(service, settings)
+        doors.append(grpc_door)
+        http_door, http_port = await start_http(service, settings)
+        doors.append(http_door)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        yield Running(service, f"{host}:{grpc_port}", f"http://{host}:{http_port}")
+    finally:
+        await _stop(service, doors, settings.drain)
+
+
+async def _stop(service: Service, doors: list[Door], drain: float) -> None:
+    service.ready = False
+    await asyncio.gather(service.stop(), *(door.stop(drain) for door in doors))
+
+
+async def run(settings: Settings, ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is called once both doors are open."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before the model loads: a stop that comes while it does is not lost.
+    for number in _SIGNALS:
+        with suppress(NotImplementedError):  # Windows, where Ctrl-C raises KeyboardInterrupt instead
+            loop.add_signal_handler(number, stopped.set)
+    async with running(settings) as server:
+        ready(server)
+        await stopped.wait()
+
+
+def run_until_signal(main: Coroutine[None, None, None]) -> None:
+    """Run in a new event loop: uvloop's where that is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        from uvloop import new_event_loop
+    except ModuleNotFoundError:
+        return None
+    return new_event_loop
+
+
+__all__ = ["Running", "run", "run_until_signal", "running"]

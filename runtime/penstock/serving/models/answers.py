@@ -1,0 +1,117 @@
+"""The named arrays that a tensor model gave as a Seldon payload.
+
+An array kind is one table, with a column for each output of one dimension and the columns of each of two; jsonData
+is an object with one entry per output. Text and bytes carry the table as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.proto import ConversionError, Kind, Payload, convert
+from penstock.proto.arrays import is_number, nested_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from penstock.proto.payload import Array, Json
+
+_EXACT = 1 << 53
+
+
+def payload_of_outputs(
+    outputs: Mapping[str, Array], classes: Mapping[str, Sequence[str]], asked: Kind, output: Kind | None
+) -> Payload:
+    """The payload of a reply.
+
+    Args:
+        outputs: arrays by name, in the model's order.
+        classes: column names of outputs that have them.
+        asked: the kind of the request, which the reply takes if it can.
+        output: the kind that the caller wants instead.
+
+    Raises:
+        ConversionError: the outputs do not make one table, or the kind ``output`` cannot hold it.
+    """
+    kind = asked if output is None else output
+    if kind is Kind.JSON_DATA:
+        return Payload(kind, {name: _json(array) for name, array in outputs.items()})
+    array, names = _table(outputs, classes)
+    if kind is Kind.NDARRAY or (output is None and kind.is_array and not is_number(array.dtype)):
+        return Payload(Kind.NDARRAY, np.atleast_1d(array), names)
+    if kind.is_array:
+        return convert(Payload(Kind.NDARRAY, array, names), kind)
+    return convert(Payload(Kind.NDARRAY, np.atleast_1d(array), names), kind)
+
+
+def _json(array: Array) -> Json:
+    return nested_of(array) if array.ndim else nested_of(array.reshape(1))[0]
+
+
+def _table(outputs: Mapping[str, Array], classes: Mapping[str, Sequence[str]]) -> tuple[Array, tuple[str, ...]]:
+    if len(outputs) == 1:
+        ((name, array),) = outputs.items()
+        return array, _names_of_one(array, classes.get(name))
+    _check_one_table(outputs)
+    names: list[str] = []
+    for name, array in outputs.items():
+        names += _names(name, array, classes.get(name))
+    return _joined(list(outputs.values())), tuple(names)
+
+
+def _names_of_one(array: Array, classes: Sequence[str] | None) -> tuple[str, ...]:
+    """As Seldon names columns: not at all below two dimensions."""
+    if array.ndim < 2:
+        return ()
+    if classes is not None and len(classes) == array.shape[1]:
+        return tuple(classes)
+    return tuple(f"t:{index}" for index in range(array.shape[1]))
+
+
+def _names(name: str, array: Array, classes: Sequence[str] | None) -> list[str]:
+    if array.ndim == 1 or array.shape[1] == 1:
+        return [name]
+    if classes is None or len(classes) != array.shape[1]:
+        classes = [str(index) for index in range(array.shape[1])]
+    return [f"{name}:{label}" for label in classes]
+
+
+def _check_one_table(outputs: Mapping[str, Array]) -> None:
+    arrays = outputs.values()
+    if all(array.ndim in (1, 2) for array in arrays) and len({len(array) for array in arrays}) == 1:
+        return
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+    raise ConversionError(
+        f"the model's outputs ({shapes}) do not make one table; send jsonData or use the Open Inference Protocol",
+        code="NOT_A_TABLE",
+    )
+
+
+def _joined(arrays: list[Array]) -> Array:
+    """Side by side, as float64 where that holds every number exactly, else each element as it is."""
+    parts = [array if array.ndim == 2 else array[:, None] for array in arrays]
+    if all(is_number(part.dtype) and _is_exact(part) for part in parts):
+        width = sum(part.shape[1] for part in parts)
+        table = np.empty((len(parts[0]), width), np.float64)
+        at = 0
+        for part in parts:
+            table[:, at : at + part.shape[1]] = part
+            at += part.shape[1]
+        return table
+    return np.concatenate([_as_objects(part) for part in parts], axis=1)
+
+
+def _is_exact(part: Array) -> bool:
+    if part.dtype.kind not in "iu" or part.dtype.itemsize < 8 or not part.size:
+        return True
+    return bool(part.max() <= _EXACT and part.min() >= -_EXACT)
+
+
+def _as_objects(part: Array) -> Array:
+    objects = np.empty(part.shape, object)
+    plain: list[list[Any]] = part.tolist()
+    for index, row in enumerate(plain):
+        objects[index, :] = row
+    return objects
