@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from penstock import proto
 from penstock.client import AsyncClient, Client, Retries
@@ -267,6 +269,7 @@ async def test_a_closed_async_client_says_so(echo: Any) -> None:
         ("grpc://host:5000/path", "has no path"),
         ("http://host?x=1", "without [?] or #"),
         ("https://user:hidden@host", "no user or password"),
+        ("grpc://a..b:5", "no host name"),
     ],
 )
 def test_an_address_that_makes_no_sense(address: str, text: str) -> None:
@@ -279,3 +282,43 @@ def test_an_address_that_makes_no_sense(address: str, text: str) -> None:
 def test_a_deadline_is_a_time(deadline: float) -> None:
     with pytest.raises(SetupError, match="greater than 0"):
         Client("localhost:1", deadline=deadline)
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nsecret", "é"])
+def test_a_token_that_no_header_can_hold(token: str) -> None:
+    with pytest.raises(SetupError, match="visible ASCII") as caught:
+        Client("localhost:1", token=token)
+    assert token not in caught.value.message
+
+
+BYTES = st.binary(max_size=200) | st.sampled_from(
+    [b"null", b"[]", b'{"status":{"status":1}}', b'{"data":{"tensor":{"shape":[9],"values":[]}}}', b"[" * 10_000]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BYTES, status=st.integers(200, 599), retry_after=st.sampled_from(["", "x", "-1", "nan", "inf", "Mon, 99"]))
+def test_whatever_an_http_server_says_is_an_answer_or_an_error_of_ours(
+    rest_echo: Any, body: bytes, status: int, retry_after: str
+) -> None:
+    body = b"" if status in (204, 304) else body
+    rest_echo.seen.always = replies(status, body, retry_after=retry_after)
+    with Client(rest_echo.address, retries=Retries(attempts=2, first_wait=0.001)) as client:
+        for ask in (lambda: client.predict("x").message, client.metadata):
+            try:
+                ask()
+            except PenstockError as error:
+                assert error.message
+                assert "\n" not in error.message
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BYTES)
+def test_whatever_a_grpc_server_says_is_an_answer_or_an_error_of_ours(grpc_echo: Any, body: bytes) -> None:
+    grpc_echo.seen.always = lambda *_: body
+    with Client(grpc_echo.address, retries=ONCE) as client:
+        for ask in (lambda: client.predict("x").message, client.metadata, client.ready):
+            try:
+                ask()
+            except PenstockError as error:
+                assert error.message

@@ -71,6 +71,10 @@ def parse_address(text: str) -> Address:
     except ValueError:
         raise SetupError(f"the port of a service's address is not a number; write {_FORMS}") from None
     _check(parts)
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise SetupError(f"{parts.hostname!r} is no host name") from None
     return Address(
         scheme=parts.scheme,
         host=parts.hostname or "",

@@ -20,7 +20,7 @@ from ._grpc import AsyncGrpcTransport
 from ._rest import AsyncRestTransport
 from ._retrying import may_repeat, policy
 from ._settings import DEFAULT_DEADLINE, Retries, Tls
-from ._tokens import AsyncTokens, PasswordGrant
+from ._tokens import AsyncTokens, PasswordGrant, checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ class AsyncClient:
         tls = tls or Tls()
         self._core = Core(address, deadline, max_message_bytes)
         self._retries = retries or Retries()
-        self._token = token if isinstance(token, str) else ""
+        self._token = checked_token(token) if isinstance(token, str) and token else ""
         self._tokens = AsyncTokens(token, tls) if isinstance(token, PasswordGrant) else None
         transport = AsyncGrpcTransport if self._core.address.is_grpc else AsyncRestTransport
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -18,7 +18,7 @@ from ._grpc import GrpcTransport
 from ._rest import RestTransport
 from ._retrying import may_repeat, policy
 from ._settings import DEFAULT_DEADLINE, Retries, Tls
-from ._tokens import PasswordGrant, Tokens
+from ._tokens import PasswordGrant, Tokens, checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Client:
         tls = tls or Tls()
         self._core = Core(address, deadline, max_message_bytes)
         self._retries = retries or Retries()
-        self._token = token if isinstance(token, str) else ""
+        self._token = checked_token(token) if isinstance(token, str) and token else ""
         self._tokens = Tokens(token, tls) if isinstance(token, PasswordGrant) else None
         transport = GrpcTransport if self._core.address.is_grpc else RestTransport
         self._transport: GrpcTransport | RestTransport = transport(self._core.address, tls, max_message_bytes)

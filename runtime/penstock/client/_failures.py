@@ -84,8 +84,9 @@ _LONGEST_TEXT: Final = 2_000
 
 
 def readable(text: str) -> str:
-    """A foreign server's text as one may show it: no traceback, no page of text."""
-    text = text.removeprefix(_SERVER_PREFIX).partition("Traceback (most recent call last)")[0].strip()
+    """A foreign server's text as one may show it: no traceback, no page of text, one line."""
+    text = text.removeprefix(_SERVER_PREFIX).partition("Traceback (most recent call last)")[0]
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
 
 

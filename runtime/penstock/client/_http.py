@@ -51,6 +51,7 @@ class HttpConnections:
 
     def __init__(self, address: Address, tls: Tls, max_reply_bytes: int) -> None:
         self._address = address
+        self._origin = _origin(address)
         self._largest = max_reply_bytes
         self._deadline = Deadline()
         # Only makes connections, and knows how to make them through a proxy; see `Idle`.
@@ -66,8 +67,8 @@ class HttpConnections:
             AttemptFailed: no reply, or one that is too large.
         """
         self._deadline.ends = call.ends
-        request = _request(self._address, method, target, headers, call)
-        connection = self._connection(request)
+        request = _request(self._origin, method, target, headers, call)
+        connection = self._connection()
         try:
             response = connection.handle_request(request)
             content = bytearray()
@@ -83,12 +84,12 @@ class HttpConnections:
             self._give_back(connection)
         return Reply(response.status, _lower(response.headers), bytes(content))
 
-    def _connection(self, request: httpcore.Request) -> httpcore.ConnectionInterface:
+    def _connection(self) -> httpcore.ConnectionInterface:
         while connection := self._idle.take():
             if not connection.has_expired():
                 return connection
             connection.close()
-        return self._factory.create_connection(request.url.origin)
+        return self._factory.create_connection(self._origin)
 
     def _give_back(self, connection: httpcore.ConnectionInterface) -> None:
         if connection.is_closed() or not (connection.is_idle() and self._idle.give(connection)):
@@ -107,6 +108,7 @@ class AsyncHttpConnections:
 
     def __init__(self, address: Address, tls: Tls, max_reply_bytes: int) -> None:
         self._address = address
+        self._origin = _origin(address)
         self._largest = max_reply_bytes
         self._factory = httpcore.AsyncConnectionPool(
             network_backend=httpcore.AnyIOBackend(), **connection_settings(address, tls)
@@ -119,8 +121,8 @@ class AsyncHttpConnections:
         Raises:
             AttemptFailed: no reply, or one that is too large.
         """
-        request = _request(self._address, method, target, headers, call)
-        connection = await self._connection(request)
+        request = _request(self._origin, method, target, headers, call)
+        connection = await self._connection()
         try:
             async with asyncio.timeout(call.left):
                 response = await connection.handle_async_request(request)
@@ -137,12 +139,12 @@ class AsyncHttpConnections:
             await self._give_back(connection)
         return Reply(response.status, _lower(response.headers), bytes(content))
 
-    async def _connection(self, request: httpcore.Request) -> httpcore.AsyncConnectionInterface:
+    async def _connection(self) -> httpcore.AsyncConnectionInterface:
         while connection := self._idle.take():
             if not connection.has_expired():
                 return connection
             await connection.aclose()
-        return self._factory.create_connection(request.url.origin)
+        return self._factory.create_connection(self._origin)
 
     async def _give_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
         if connection.is_closed() or not (connection.is_idle() and self._idle.give(connection)):
@@ -156,10 +158,12 @@ class AsyncHttpConnections:
             await connection.aclose()
 
 
-def _request(address: Address, method: str, target: bytes, headers: Headers, call: Call) -> httpcore.Request:
-    url = httpcore.URL(
-        scheme=address.scheme.encode(), host=address.host.encode("idna"), port=address.port, target=target
-    )
+def _origin(address: Address) -> httpcore.Origin:
+    return httpcore.Origin(address.scheme.encode(), address.host.encode("idna"), address.port)
+
+
+def _request(origin: httpcore.Origin, method: str, target: bytes, headers: Headers, call: Call) -> httpcore.Request:
+    url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target)
     return httpcore.Request(method, url, headers=headers, content=call.body)
 
 

@@ -61,17 +61,18 @@ def read_metadata(data: bytes, limits: Limits) -> ModelMetadata:
     limits.check_bytes(len(data))
     try:
         message = pb.SeldonModelMetadata.FromString(data)
-    except DecodeError:
+        return _metadata(json_format.MessageToDict(message, preserving_proto_field_name=True))
+    except (DecodeError, json_format.Error):
         raise PayloadError("not a SeldonModelMetadata", code="BAD_WIRE") from None
-    return _metadata(json_format.MessageToDict(message, preserving_proto_field_name=True))
 
 
 def read_json_metadata(body: bytes, limits: Limits) -> ModelMetadata:
     """Read the reply of Seldon's ``/metadata``."""
     value = loads(body, limits)
-    if not isinstance(value, dict):
-        raise PayloadError("the metadata is no JSON object")
-    return _metadata(value)
+    try:
+        return _metadata(value)
+    except (AttributeError, TypeError, ValueError):  # a list where an object belongs, text for a number
+        raise PayloadError("the JSON is no metadata of a model") from None
 
 
 def _metadata(value: dict[str, Any]) -> ModelMetadata:

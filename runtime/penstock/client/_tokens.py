@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("penstock.client")
 
+_TOKEN: Final = re.compile(r"[!-~]+")
 _LARGEST_REPLY: Final = 1 << 20
 _DEFAULT_LIFE: Final = 60.0  # seconds; RFC 6749 only recommends that the server tells
 _RENEW_AT: Final = 0.8  # of its life, so that a token does not expire on its way
@@ -48,6 +50,18 @@ class PasswordGrant:
     client_id: str
     username: str
     password: str = field(repr=False)
+
+
+def checked_token(token: str) -> str:
+    """A token without the line end that files and variables tend to have.
+
+    Raises:
+        SetupError: it has characters that no header can hold.
+    """
+    token = token.strip()
+    if not _TOKEN.fullmatch(token):
+        raise SetupError("a token is one word of visible ASCII characters; this one is not")
+    return token
 
 
 class _Kept:
@@ -97,7 +111,7 @@ class _Kept:
             raise self._refused(reply)
         answer = json_object(reply.content)
         token, life = answer.get("access_token"), answer.get("expires_in", _DEFAULT_LIFE)
-        if not isinstance(token, str) or not token or not isinstance(life, int | float):
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token) or not isinstance(life, int | float):
             raise AttemptFailed(ServiceError(f"the answer of {self.address} holds no token", code="BAD_REPLY"))
         self._token, self._renew_at = token, monotonic() + life * _RENEW_AT
         _log.debug("got a token from %s, good for %g s", self.address, life)
