@@ -68,6 +68,7 @@ OURS = [
     (ModelLoadError("no such file"), 500),
     (Unavailable("stopping"), 503),
     (Overloaded("the queue is full"), 429),
+    (Overloaded("no room", code="NO_ROOM"), 429),
     (DeadlineExceeded("longer than 3 s"), 504),
     (Unauthenticated("the token has expired"), 401),
     (RequestError("no such model", code="NO_MODEL", http_status=404, grpc_status="NOT_FOUND"), 404),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.proto import errors
 from penstock.proto.errors import (
@@ -18,9 +18,13 @@ from penstock.proto.errors import (
     PenstockError,
     RequestError,
     ServiceError,
+    SetupError,
     Unauthenticated,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from ._address import Address
 
 
 class AttemptFailed(Exception):  # noqa: N818  (never leaves the package: the caller gets `error`)
@@ -115,7 +119,8 @@ def _class(status: str, code: str, message: str) -> type[PenstockError]:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status == "RESOURCE_EXHAUSTED":
-        return LimitError if code or "larger than max" in message else Overloaded
+        # Every code of a LimitError says what there is too much of.
+        return LimitError if "TOO_" in code or "larger than max" in message else Overloaded
     if status == "INVALID_ARGUMENT" and code.startswith("MODEL_"):
         return ModelInputError
     if status == "INVALID_ARGUMENT" and code in _CONVERSION_CODES:
@@ -130,3 +135,17 @@ def _of_class(cls: type[PenstockError], status: str, message: str, code: str | N
         http_status = _REQUEST_HTTP_STATUS.get(status, 400)
         return RequestError(message, code=code, http_status=http_status, grpc_status=status)
     return cls(message, code=code)
+
+
+def closed(address: Address) -> ServiceError:
+    """The error of a call on a client that has been closed."""
+    return ServiceError(f"the client of {address} is closed; make a new one", code="CLIENT_CLOSED")
+
+
+def untrusted(address: Address) -> SetupError:
+    """The error of a certificate that did not pass."""
+    return SetupError(
+        f"the certificate of {address} is not trusted, or is for another host name; "
+        "give the file of its authority as ca_file, or turn verification off",
+        code="CERTIFICATE",
+    )

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from penstock.proto.errors import ServiceError
-
 from ._channel import METHODS, channel_options, credentials
-from ._failures import AttemptFailed
+from ._failures import AttemptFailed, closed
 from ._grpc_failures import failure
 
 if TYPE_CHECKING:
@@ -112,11 +110,6 @@ class AsyncGrpcTransport:
         self._closed = True
         if self._channel is not None:
             await self._channel.close(None)
-
-
-def closed(address: Address) -> ServiceError:
-    """The error of a call on a client that has been closed."""
-    return ServiceError(f"the client of {address} is closed; make a new one", code="CLIENT_CLOSED")
 
 
 def _metadata(token: str) -> tuple[tuple[str, str], ...] | None:

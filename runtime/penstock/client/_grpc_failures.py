@@ -13,7 +13,7 @@ from penstock.proto.errors import (
     Unavailable,
 )
 
-from ._failures import AttemptFailed, rebuilt, split
+from ._failures import AttemptFailed, rebuilt, split, untrusted
 
 if TYPE_CHECKING:
     from ._address import Address
@@ -76,15 +76,6 @@ def _reason(text: str) -> str:
     if "WRONG_VERSION_NUMBER" in text or "Socket closed" in text:
         return "it does not take this kind of connection (grpcs:// is for TLS, grpc:// for none)"
     return "connection refused" if "refused" in text else text.rpartition(": ")[2]
-
-
-def untrusted(address: Address) -> SetupError:
-    """The error of a certificate that did not pass."""
-    return SetupError(
-        f"the certificate of {address} is not trusted, or is for another host name; "
-        "give the file of its authority as ca_file, or turn verification off",
-        code="CERTIFICATE",
-    )
 
 
 def _pushback(metadata: Any) -> float:

@@ -15,8 +15,7 @@ import orjson
 
 from penstock.proto.errors import DeadlineExceeded, RequestError, SetupError, Unavailable
 
-from ._failures import AttemptFailed, rebuilt, split
-from ._grpc_failures import untrusted
+from ._failures import AttemptFailed, rebuilt, split, untrusted
 
 if TYPE_CHECKING:
     from ._address import Address

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from ._call import Route
-from ._failures import AttemptFailed
-from ._grpc import closed
+from ._failures import AttemptFailed, closed
 from ._http import AsyncHttpConnections, HttpConnections
 from ._http_failures import refusal
 
