@@ -1,0 +1,82 @@
+"""Batches of events from a Faust stream, with the acknowledgement left to whoever works on them.
+
+Faust's own ``take`` acknowledges a batch in a ``finally``, so also where the agent raised; ``noack_take`` leaves
+that out, but waits its full time for each batch that is not full. Both pay for each event what is paid here for
+each batch. So the queue behind the stream is read directly, with the two things that Faust's iterator does beside:
+
+- an event from before a rebalance is dropped (it will be read again, here or by another worker);
+- an event that is worked on is tracked, so that a rebalance and a stop wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .spec import Batch
+
+
+async def batches(app: Any, stream: Any, batch: Batch) -> AsyncIterator[list[Any]]:
+    """Lists of at most ``batch.records`` events, each tracked and to be acknowledged or given back."""
+    queue = stream.channel.queue
+    while True:
+        events = [await queue.get()]
+        _take_what_is_there(queue, events, batch.records)
+        if batch.wait and len(events) < batch.records:
+            await _take_what_comes(queue, events, batch)
+        events = [event for event in events if _is_current(app, event.message)]
+        if events:
+            app.consumer.unacked.update(event.message for event in events)
+            yield events
+
+
+def _take_what_is_there(queue: Any, events: list[Any], most: int) -> None:
+    while len(events) < most and not queue.empty():
+        events.append(queue.get_nowait())
+
+
+async def _take_what_comes(queue: Any, events: list[Any], batch: Batch) -> None:
+    ends = monotonic() + batch.wait
+    while len(events) < batch.records and (left := ends - monotonic()) > 0:
+        try:
+            async with asyncio.timeout(left):
+                events.append(await queue.get())
+        except TimeoutError:
+            return
+        _take_what_is_there(queue, events, batch.records)
+
+
+def _is_current(app: Any, message: Any) -> bool:
+    return bool(app.flow_control.is_active()) and message.generation_id == app.consumer_generation_id
+
+
+def acknowledge(app: Any, events: list[Any]) -> None:
+    """Let the offsets of ``events`` move with the next commit."""
+    consumer = app.consumer
+    for event in events:
+        event.message.ack(consumer)
+
+
+def give_back(app: Any, events: list[Any]) -> None:
+    """Nobody works on ``events`` any more: a rebalance or stop need not wait, and their offsets stay."""
+    app.consumer.unacked.difference_update(event.message for event in events)
+
+
+def record_of(event: Any) -> Record:
+    """The record of an event, byte for byte."""
+    message = event.message
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        round((message.timestamp or 0.0) * 1000),
+        message.key,
+        message.value,
+        list(message.headers or ()),
+    )
