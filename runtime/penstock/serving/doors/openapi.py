@@ -54,9 +54,9 @@ def _operation(
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _VARIABLE.findall(route.path)
     ]
-    name = re.sub(r"\W+", "_", route.path).strip("_")
+    name = re.sub(r"\W", "_", route.path.replace("}", ""))
     operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}_{name}",
+        "operationId": f"{method.lower()}{name}",
         "x-call": route.call,
         "tags": about["tags"],
         "summary": about["summary"],

@@ -1,0 +1,45 @@
+"""The OpenAPI document and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def document(named_http):
+    return named_http.get("/seldon.json").json()
+
+
+def test_every_path_of_the_document_is_served(named_http, document):
+    assert len(document["paths"]) > 25
+    for path, methods in document["paths"].items():
+        real = path.replace("{name}", "named").replace("{version}", "3").replace("{namespace}", "any")
+        allowed = named_http.options(real).headers["allow"].split(", ")
+        assert {method.upper() for method in methods} | {"OPTIONS"} == set(allowed)
+        if "get" in methods and "requestBody" not in methods.get("post", {}):
+            assert named_http.get(real).status_code in {200, 308}, path
+
+
+def test_every_reference_is_resolved_and_every_id_is_unique(named_http, document):
+    text = named_http.get("/seldon.json").text
+    for name in re.findall(r'"#/components/schemas/(\w+)"', text):
+        assert name in document["components"]["schemas"]
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_examples_work(named_http, document, serve):
+    examples = document["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]["application/json"]
+    answer = named_http.post("/v2/models/named/infer", json=examples["examples"]["infer"]["value"])
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_page_loads_nothing_from_elsewhere(named_http):
+    answer = named_http.get("/api/v1.0/doc/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", answer.text)
+    redirect = named_http.get("/api/v1.0/doc")
+    assert (redirect.status_code, redirect.headers["location"]) == (308, "doc/")
