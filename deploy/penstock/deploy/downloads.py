@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.deploy.progress import Watcher
 
 ATTEMPTS = 3
-TIMEOUT = 30  # seconds without a single byte, not seconds for the whole file
+TIMEOUT = 20  # seconds without a single byte, not seconds for the whole file
 
 
 class Stopped(Exception):  # noqa: N818  (asked for, not an error)

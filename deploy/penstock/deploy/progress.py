@@ -1,4 +1,4 @@
-"""What a person sees while files are fetched: a bar in a terminal, a few plain lines in a pipe."""
+"""What a person sees while it takes time: a bar or a spinner in a terminal, a few plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -64,12 +64,27 @@ class _Lines:
             self._bytes += count
             if self._bytes >= self._next:
                 self._next += self._size / 4
-                part = f"{self._done}/{self._files} files, {decimal(self._bytes)} of {decimal(self._size)}"
+                part = f"{decimal(self._bytes)} of {decimal(self._size)}, {self._done} of {self._files} files checked"
                 self._console.print(f"fetching {self._name}: {part}", soft_wrap=True)
 
     def finished(self) -> None:
         with self._lock:
             self._done += 1
+            if self._done == self._files:
+                self._console.print(f"fetched {self._name}", soft_wrap=True)
+
+
+@contextmanager
+def during(console: Console | None, what: str) -> Iterator[None]:
+    """Say that ``what`` goes on: a spinner in a terminal, a line in a pipe, nothing without a console."""
+    if console is None:
+        yield
+    elif not console.is_terminal:
+        console.print(what, soft_wrap=True)
+        yield
+    else:
+        with console.status(what):
+            yield
 
 
 @contextmanager

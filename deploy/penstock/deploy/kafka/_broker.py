@@ -24,6 +24,7 @@ from penstock.deploy.locks import alone
 from penstock.deploy.pins import read_pins
 from penstock.deploy.ports import LOOPBACK, free_port, is_free
 from penstock.deploy.processes import ended, start, stop
+from penstock.deploy.progress import during
 from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     import psutil
     from rich.console import Console
+
+    from penstock.deploy.java import Java
 
 DEFAULT_PORT = 19092  # not Kafka's 9092, which another broker on the machine may have
 START_TIMEOUT = 120.0  # a start takes 2 s on an idle machine, and was seen to take 19 s on a busy one
@@ -138,8 +141,8 @@ class Broker:
     def _up(self, port: int | None, timeout: float, under: Sequence[str]) -> BrokerStatus:
         record, process = read_record(self.folder), self.process()
         if record is None or process is None:
-            record, process = self._start(_usable(port), under)
-        elif port not in (None, 0, record.port):
+            return self._start(_usable(port), timeout, under)
+        if port not in (None, 0, record.port):
             raise SetupError(
                 f"the broker in {self.folder} already runs at {LOOPBACK}:{record.port}, not at port {port}. "
                 "Stop it first (`penstock kafka down`), or give another data folder.",
@@ -148,10 +151,15 @@ class Broker:
         self._wait(record, process, timeout)
         return self.status()
 
-    def _start(self, port: int, under: Sequence[str]) -> tuple[Record, psutil.Process]:
-        version = next(pin.version for pin in read_pins(PINS).files if pin.artifact == "kafka-clients")
+    def _start(self, port: int, timeout: float, under: Sequence[str]) -> BrokerStatus:
         java = find_java(JAVA)
         jars = fetch(PINS, console=self._console)
+        with during(self._console, f"starting Kafka on {LOOPBACK}:{port} with Java {java.version} ({java.origin})"):
+            self._wait(*self._launch(port, java, jars, under), timeout)
+        return self.status()
+
+    def _launch(self, port: int, java: Java, jars: Path, under: Sequence[str]) -> tuple[Record, psutil.Process]:
+        version = next(pin.version for pin in read_pins(PINS).files if pin.artifact == "kafka-clients")
         write_settings(self.folder, port=port, controller_port=free_port())
         cluster = format_storage(self.folder, java, jars)
         command = [*under, *broker_command(java, jars, mark(self.folder))]

@@ -47,11 +47,16 @@ def _write_properties(folder: Path, name: str, log_dirs: str, port: int, control
     (folder / name).write_text(template.substitute(port=port, controller_port=controller_port, log_dirs=log_dirs))
 
 
+def _cluster_id() -> str:
+    # The tool's own `random-uuid` would be one more JVM for sixteen random bytes. The first bit is cleared because
+    # the text must not begin with "-", which every tool of Kafka takes for an option.
+    first, *others = uuid.uuid4().bytes
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *others])).decode().rstrip("=")
+
+
 def _run_storage_tool(folder: Path, java: Java, jars: Path) -> None:
-    # Its own `random-uuid` would be one more JVM for sixteen random bytes.
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     options = ("-Xmx128m", "-XX:TieredStopAtLevel=1")  # it lives for a second: nothing is worth optimising
-    tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "format.properties")
+    tool = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", "format.properties")
     command = java_command(java, jars, options, tool)
     result = subprocess.run(  # noqa: S603  (our own arguments only)
         command, cwd=folder, env=java_environment(), capture_output=True, text=True, check=False
