@@ -55,20 +55,23 @@ async def test_every_kind_comes_back_async(echo: Any, kind: Kind) -> None:
     ("array", "kind"),
     [
         (np.array([[0.1, -0.0]]), Kind.TENSOR),
-        (np.array([[0.1, 2]], np.float32), Kind.TFTENSOR),
-        (np.array([[1, 2**62]]), Kind.TFTENSOR),
-        (np.array([True, False]), Kind.TFTENSOR),
-        (np.array([1.5], np.float16), Kind.TFTENSOR),
+        (np.array([[0.1, 2]], np.float32), Kind.TENSOR),
+        (np.array([[1, 2**62]]), Kind.TENSOR),
+        (np.array([[1, 2**62 + 1]]), Kind.TFTENSOR),
+        (np.array([1 + 2j]), Kind.TFTENSOR),
+        (np.array(1.5), Kind.TFTENSOR),
+        (np.array([True, False]), Kind.NDARRAY),
+        (np.array([1.5], np.float16), Kind.TENSOR),
         (np.array([["a", "b"]]), Kind.NDARRAY),
         (np.array([["a", 1.5]], object), Kind.NDARRAY),
     ],
 )
-def test_an_array_keeps_its_dtype_over_grpc(grpc_echo: Any, array: Any, kind: Kind) -> None:
+def test_an_array_keeps_its_numbers_over_grpc(grpc_echo: Any, array: Any, kind: Kind) -> None:
     with Client(grpc_echo.address) as client:
         prediction = client.predict(array)
     assert prediction.kind is kind
     assert prediction.array.tolist() == array.tolist()
-    if kind is not Kind.NDARRAY:
+    if kind is Kind.TFTENSOR:
         assert prediction.array.dtype == array.dtype
 
 

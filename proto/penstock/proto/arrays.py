@@ -144,7 +144,7 @@ def float64_of(array: Array, kind: str) -> Array:
         return array
     if not is_number(dtype):
         raise ConversionError(f"{kind} holds numbers only, not {_dtype_name(array)}", code="NOT_NUMERIC")
-    if dtype.kind in "iu" and dtype.itemsize == 8 and array.size and not _doubles_hold(array):
+    if not is_exact_in_float64(array):
         raise ConversionError(
             f"{kind} holds doubles, and an integer of this array has none that is exact; use tftensor",
             code="NUMBER_NOT_EXACT",
@@ -154,7 +154,10 @@ def float64_of(array: Array, kind: str) -> Array:
         return array.astype(np.float64)
 
 
-def _doubles_hold(array: Array) -> bool:
+def is_exact_in_float64(array: Array) -> bool:
+    """Whether float64 holds every number of a numeric array exactly; only integers of 64 bits may be too large."""
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8 or not array.size:
+        return True
     if array.min() >= -_EXACT and array.max() <= _EXACT:
         return True
     # The range check stands first: casting 2**64 back to an integer is undefined.

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from penstock.proto.errors import PenstockError
 
@@ -34,5 +35,5 @@ def main() -> None:
     try:
         build()()
     except PenstockError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error.message}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
         sys.exit(1)

@@ -83,8 +83,8 @@ class AsyncClient:
         Args:
             value: a numpy array, list, str, bytes, dict, `Payload` or `Message`.
             names: of the columns.
-            kind: what it travels as. By default arrays go over gRPC as the kind that keeps their dtype (float64 as
-                tensor, other numbers as tftensor, text as ndarray), over REST and lists anywhere as ndarray.
+            kind: what it travels as. By default arrays of numbers go over gRPC as tensor, over REST, and lists
+                anywhere, as ndarray; tftensor keeps the dtype and halves float32, where the server knows TensorFlow.
             puid: identifies the prediction; the service makes one where it is empty.
             tags: JSON values that come back with the answer.
             deadline: seconds for this call instead of the client's.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.proto import Kind, Message, Meta, Payload, convert, payload_of
+from penstock.proto.arrays import is_exact_in_float64, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,14 +37,14 @@ def request_message(
 
 
 def exact_kind(array: np.ndarray[Any, np.dtype[Any]]) -> Kind:
-    """The kind that carries ``array`` over gRPC with its dtype, at the least cost.
+    """The kind that carries ``array`` over gRPC exactly, and that every server of Seldon's protocol can read.
 
-    float64 is what a tensor is made of; other numbers go as they are into a tftensor; text and mixed elements
-    only fit an ndarray.
+    A tensor for numbers, as the doubles it is made of hold all but large 64-bit integers; an ndarray for text,
+    booleans and mixed elements. A tftensor only for the rest: a Seldon server without TensorFlow refuses it.
     """
-    if array.dtype.kind in "OU":
-        return Kind.NDARRAY
-    return Kind.TENSOR if array.dtype == np.float64 and array.ndim else Kind.TFTENSOR
+    if array.ndim and is_number(array.dtype) and is_exact_in_float64(array):
+        return Kind.TENSOR
+    return Kind.NDARRAY if array.dtype.kind in "bOSU" and array.ndim else Kind.TFTENSOR
 
 
 def _adapted(
