@@ -73,5 +73,5 @@ def _tls(security: Security) -> SSLContext | None:
             password=secret(security.key_password_env) or None,
         )
     except OSError as error:  # ssl.SSLError is one
-        raise SetupError(f"[kafka.security]: a certificate or key cannot be used: {error}", code="BAD_SPEC") from None
+        raise SetupError(f"kafka.security: a certificate or key cannot be used: {error}", code="BAD_SPEC") from None
     return context

@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 
 async def batches(app: Any, stream: Any, batch: Batch) -> AsyncIterator[list[Any]]:
     """Lists of at most ``batch.records`` events, each tracked and to be acknowledged or given back."""
-    queue = stream.channel.queue
-    while True:
-        events = [await queue.get()]
-        _take_what_is_there(queue, events, batch.records)
-        if batch.wait and len(events) < batch.records:
-            await _take_what_comes(queue, events, batch)
+    while (events := await _gathered(stream.channel.queue, batch)) is not None:
         events = [event for event in events if _is_current(app, event.message)]
         if events:
             app.consumer.unacked.update(event.message for event in events)
             yield events
+
+
+async def _gathered(queue: Any, batch: Batch) -> list[Any] | None:
+    """What the queue has; None at its end, where what was taken from it will be read again."""
+    try:
+        events = [await queue.get()]
+        _take_what_is_there(queue, events, batch.records)
+        if batch.wait and len(events) < batch.records:
+            await _take_what_comes(queue, events, batch)
+    except StopAsyncIteration:  # what Faust throws into a queue that nothing more will come through
+        return None
+    return events
 
 
 def _take_what_is_there(queue: Any, events: list[Any], most: int) -> None:

@@ -27,7 +27,7 @@ class Table:
 
     def error(self, key: str, rule: str) -> SetupError:
         """The error for a key that breaks ``rule``."""
-        where = " ".join(part for part in (f"[{self._name}]" if self._name else "", key) if part)
+        where = ".".join(part for part in (self._name, key) if part)
         return SetupError(f"{self._file}: {where} {rule}", code="BAD_SPEC")
 
     def __contains__(self, key: str) -> bool:

@@ -60,7 +60,7 @@ async def _connected(kafka: Kafka) -> Any:
             if monotonic() >= ends:
                 raise Unavailable(
                     f"no Kafka broker answers at {kafka.bootstrap}, tried for {kafka.start_timeout:g} s; "
-                    "start it (penstock kafka up), or change bootstrap in [kafka]"
+                    "start it (penstock kafka up), or change kafka.bootstrap in the spec"
                 ) from None
             await asyncio.sleep(0.5)
         except KafkaError as error:
@@ -78,8 +78,8 @@ async def _partitions(admin: Any, topics: list[str]) -> dict[str, int]:
 async def _create(admin: Any, stream: Stream, topic: str, partitions: int) -> None:
     if not stream.kafka.create_topics:
         raise SetupError(
-            f"there is no topic {topic!r} at {stream.kafka.bootstrap}; create it, or allow it in [kafka] with "
-            "create_topics = true",
+            f"there is no topic {topic!r} at {stream.kafka.bootstrap}; create it, or allow it with "
+            "kafka.create_topics = true",
             code="NO_TOPIC",
         )
     brokers = len((await admin.describe_cluster())["brokers"])
