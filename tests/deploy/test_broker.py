@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 pytestmark = pytest.mark.kafka
 
@@ -246,7 +246,7 @@ def test_a_borrowed_broker_ends_when_its_last_user_is_killed(tmp_path: Path) -> 
     users[0].kill()
     users[0].communicate()
     with broker(folder) as joined:
-        assert joined.process().pid in pids  # the one that is left still has it
+        assert joined.status().pid in pids  # the one that is left still has it
     users[1].kill()
     users[1].communicate()
     until(lambda: not processes_in(folder / "broker"))

@@ -90,7 +90,7 @@ class Downloads:
         return SetupError(
             f"cannot fetch {pin.filename} ({pin}) from {tried}: {reason} ({ATTEMPTS} attempts). "
             "Check the network; behind a proxy set HTTPS_PROXY; "
-            "for a mirror put `central = URL` under [repositories] in ~/.config/jgo.conf. "
+            "for a mirror put `central = URL` into the repositories section of ~/.config/jgo.conf. "
             "What was fetched so far is kept.",
             code="CANNOT_FETCH",
         )

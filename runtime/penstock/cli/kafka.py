@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
@@ -109,6 +110,10 @@ def down(*, data: Data = None, output: Shown = Output.TEXT) -> None:
 
 
 def _broker(data: Path | None) -> Broker:
+    if sys.platform == "win32":
+        from penstock.proto.errors import SetupError
+
+        raise SetupError("the local broker needs Linux or macOS; on Windows use it inside WSL")
     from rich.console import Console
 
     from penstock.deploy.kafka import Broker
