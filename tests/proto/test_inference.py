@@ -214,6 +214,13 @@ def test_bad_json_requests_are_named(inputs: object, code: str) -> None:
     assert caught.value.code in code.split("|")
 
 
+@pytest.mark.parametrize("datatype", ["FP32", BYTES])
+def test_an_empty_tensor_with_huge_dimensions_is_refused(datatype: str) -> None:
+    inputs = [entry(datatype=datatype, shape=[0, 1 << 62, 1 << 62], data=[])]
+    with pytest.raises(LimitError):
+        read_infer_json(json.dumps({"inputs": inputs}).encode(), None, LIMITS)
+
+
 def test_left_over_binary_data_are_refused() -> None:
     head = json.dumps({"inputs": [entry()]}).encode()
     with pytest.raises(PayloadError, match="belong to no input"):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -184,7 +185,18 @@ def test_flipped_bytes_over_grpc(channel, seed, at, byte):
     rpc_code(channel, path, bytes(body))
 
 
-@pytest.mark.parametrize("shape", [[-1, 4], [0], [1 << 31, 1 << 31], [(1 << 63) - 1] * 8, [1] * 1000, [2**24 + 1], [3]])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [-1, 4],
+        [0],
+        [1 << 31, 1 << 31],
+        [(1 << 63) - 1] * 8,
+        [1] * 1000,
+        [2**24 + 1],
+        [3],
+    ],
+)
 def test_hostile_shapes(http, channel, shape):
     values = [1.0, 2.0, 3.0, 4.0]
     body = {"data": {"tensor": {"shape": shape, "values": values}}}
@@ -198,6 +210,23 @@ def test_hostile_shapes(http, channel, shape):
         message.data.tensor.shape.extend(shape)
         message.data.tensor.values.extend(values)
         assert rpc_code(channel, RPC[0], message.SerializeToString()) in {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
+
+
+HUGE = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tensor": {"shape": [0, HUGE, HUGE, HUGE], "values": []}},
+        {"tftensor": {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "0"}] + [{"size": str(HUGE)}] * 3}}},
+    ],
+    ids=["tensor", "tftensor"],
+)
+def test_an_empty_tensor_with_huge_dimensions(http, channel, data):
+    assert rest_status(http, "/predict", json.dumps({"data": data}).encode()) in {400, 413}
+    message = ParseDict({"data": data}, pb.SeldonMessage())
+    assert rpc_code(channel, RPC[0], message.SerializeToString()) in {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ def test_puid_cannot_add_a_header(http):
     assert "x-evil" not in answer.headers
 
 
+@pytest.mark.parametrize("puid", [b"a\x7fb", b"caf\xc3\xa9", b"a\tb"])
+def test_an_odd_puid_in_the_header_is_no_failure_of_ours(http, puid):
+    for body in (ROWS, {"foo": 1}):
+        assert http.post("/predict", json=body, headers={b"Seldon-Puid": puid}).status_code < 500
+
+
 def test_units(http):
     assert http.post("/transform-input", json=ROWS).json()["data"]["ndarray"] == [[2, 4], [6, 8]]
     assert http.post("/transform-output", json=ROWS).json()["data"]["ndarray"] == [[0.5, 1], [1.5, 2]]

@@ -13,10 +13,9 @@ from .failures import info
 from .served import SERVER, check_model, model_metadata
 
 if TYPE_CHECKING:
+    from penstock.proto import PenstockError
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
-
-    from penstock.proto import PenstockError
 
     from .exchange import Request
 

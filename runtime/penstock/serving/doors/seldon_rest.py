@@ -23,11 +23,10 @@ from .failures import info
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from penstock.serving.service import Service
-    from penstock.serving.settings import Settings
-
     from penstock.proto import Limits, PenstockError
     from penstock.proto.payload import Json
+    from penstock.serving.service import Service
+    from penstock.serving.settings import Settings
 
     from .exchange import Handler, Request
 
@@ -118,9 +117,12 @@ def _with_puid(message: Message, request: Request) -> Message:
 
 
 def _answer(message: Message) -> Response:
-    puid = message.meta.puid
-    headers = ((_PUID, puid.encode("ascii", "replace")),) if puid.isprintable() and puid else ()
-    return Response(write_json_message(message), headers=headers)
+    return Response(write_json_message(message), headers=_puid_header(message.meta.puid))
+
+
+def _puid_header(puid: str) -> tuple[tuple[bytes, bytes], ...]:
+    # Only what a header can hold: a puid out of a body may have line ends in it.
+    return ((_PUID, puid.encode()),) if puid.isascii() and puid.isprintable() and puid else ()
 
 
 def failure(error: PenstockError, request: Request) -> Response:
@@ -129,5 +131,4 @@ def failure(error: PenstockError, request: Request) -> Response:
     body: dict[str, Json] = {
         "status": {"code": status.code, "info": status.info, "reason": status.reason, "status": int(status.failure)}
     }
-    puid = request.headers.get(_PUID)
-    return Response(dumps(body), error.http_status, headers=((_PUID, puid),) if puid else ())
+    return Response(dumps(body), error.http_status, headers=_puid_header(_puid(request)))
