@@ -65,7 +65,8 @@ def demo(
         console.print("stopped" if stack.take_down() else "nothing was running")
         return
     stack.clear()
-    signal.signal(signal.SIGTERM, _interrupted)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupted)
     try:
         digits = _bring_up(stack, Ports(kafka_port, grpc_port, http_port), console)
         traffic = _watch(stack, digits, images, console)
@@ -159,6 +160,7 @@ def _sum_up(traffic: Traffic, console: Console) -> None:
     table.add_row("accuracy", f"[bold]{board.accuracy:.1%}[/] ({board.right:,} right)")
     table.add_row("throughput", f"[bold]{traffic.fast_rate:,.0f}[/] records/s at full speed")
     table.add_row("latency", f"{traffic.watched_latency * 1000:.1f} ms, Kafka to Kafka (median at 30 images/s)")
+    console.print()
     console.print(table)
 
 
