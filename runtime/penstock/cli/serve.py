@@ -55,6 +55,7 @@ def serve(
     from penstock.serving import Settings
     from penstock.serving.lifecycle import run, run_until_signal
 
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     settings = Settings(
         model=model.absolute(),

@@ -21,14 +21,47 @@ if TYPE_CHECKING:
 _EXACT = 1 << 53
 
 
-def payload_of_outputs(
-    outputs: Mapping[str, Array], classes: Mapping[str, Sequence[str]], asked: Kind, output: Kind | None
-) -> Payload:
+class Outputs:
+    """What one run gave; the requests that shared it share its table, and take their rows of it."""
+
+    __slots__ = ("_arrays", "_classes", "_table", "_tried")
+
+    def __init__(self, arrays: Mapping[str, Array], classes: Mapping[str, Sequence[str]]) -> None:
+        self._arrays = arrays
+        self._classes = classes
+        self._table: tuple[Array, tuple[str, ...]] | None = None
+        self._tried = False
+
+    def arrays(self, rows: slice | None) -> Mapping[str, Array]:
+        """The arrays by output name, in the model's order; None is the whole run."""
+        if rows is None:
+            return self._arrays
+        return {name: array[rows] for name, array in self._arrays.items()}
+
+    def table(self, rows: slice | None) -> tuple[Array, tuple[str, ...]]:
+        """The outputs as one table, and its column names.
+
+        Raises:
+            ConversionError: they do not make one.
+        """
+        if rows is None:
+            return _table(self._arrays, self._classes)
+        if not self._tried:
+            self._tried = True
+            table = _table(self._arrays, self._classes)
+            # Of numbers only: else what one request's rows hold would change the dtype of another's.
+            self._table = table if is_number(table[0].dtype) else None
+        if self._table is None:
+            return _table(self.arrays(rows), self._classes)
+        return self._table[0][rows], self._table[1]
+
+
+def payload_of_outputs(outputs: Outputs, rows: slice | None, asked: Kind, output: Kind | None) -> Payload:
     """The payload of a reply.
 
     Args:
-        outputs: arrays by name, in the model's order.
-        classes: column names of outputs that have them.
+        outputs: of the run.
+        rows: those of the request; None where it ran alone.
         asked: the kind of the request, which the reply takes if it can.
         output: the kind that the caller wants instead.
 
@@ -37,10 +70,12 @@ def payload_of_outputs(
     """
     kind = asked if output is None else output
     if kind is Kind.JSON_DATA:
-        return Payload(kind, {name: _json(array) for name, array in outputs.items()})
-    array, names = _table(outputs, classes)
+        return Payload(kind, {name: _json(array) for name, array in outputs.arrays(rows).items()})
+    array, names = outputs.table(rows)
     if kind is Kind.NDARRAY or (output is None and kind.is_array and not is_number(array.dtype)):
         return Payload(Kind.NDARRAY, np.atleast_1d(array), names)
+    if kind is Kind.TENSOR and array.dtype == np.float64:
+        return Payload(kind, array, names)
     if kind.is_array:
         return convert(Payload(Kind.NDARRAY, array, names), kind)
     return convert(Payload(Kind.NDARRAY, np.atleast_1d(array), names), kind)

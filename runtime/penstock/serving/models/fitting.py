@@ -30,12 +30,14 @@ def fit(array: Array, dtype: np.dtype[Any], where: str) -> Array:
     Raises:
         ModelInputError: ``where`` names the input, the text the first element that does not fit.
     """
+    if dtype.kind == "f" and array.dtype.kind in "fiub":
+        return array
     if dtype.kind == "O":
         return _text(array, where)
     if array.dtype.kind in "OUS":
         array = _numbers(array, where)
     if dtype.kind == "f":
-        if is_number(array.dtype) or array.dtype.kind == "b":
+        if is_number(array.dtype):
             return array
         raise ModelInputError(f"{where} takes numbers, not {array.dtype}")
     return _whole(array, dtype, where)

@@ -59,6 +59,8 @@ class Input:
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         wanted = self.spec.shape
+        if shape[1:] == wanted[1:] and shape and (wanted[0] < 0 or shape[0] == wanted[0]):
+            return
         if len(shape) != len(wanted):
             raise ModelInputError(
                 f"{self.where} takes {_dimensions(len(wanted))}, {self._form()}, "
@@ -82,10 +84,16 @@ def work_of(inputs: Sequence[Input], arrays: Mapping[str, Array], *, batchable: 
     Raises:
         ModelInputError: an input is missing or unknown, or its array does not fit.
     """
-    if arrays.keys() != {one.spec.name for one in inputs}:
+    if len(arrays) != len(inputs) or any(one.spec.name not in arrays for one in inputs):
         raise _names_differ(inputs, arrays)
+    if len(inputs) == 1:
+        value = inputs[0].check(arrays[inputs[0].spec.name])
+        if not batchable:
+            return Work((value,), None, 1, value.size)
+        shape = value.shape
+        return Work((value,), shape[1:] if shape[0] else None, shape[0], value.size)
     values = tuple([one.check(arrays[one.spec.name]) for one in inputs])
-    elements = sum([value.size for value in values])
+    elements = sum(value.size for value in values)
     if not batchable:
         return Work(values, None, 1, elements)
     rows = values[0].shape[0]

@@ -10,7 +10,7 @@ import onnxruntime  # type: ignore[import-untyped]  # it has none
 
 from penstock.proto import ModelInputError, ModelLoadError, PayloadError
 
-from .answers import payload_of_outputs
+from .answers import Outputs, payload_of_outputs
 from .datatypes import element_of
 from .fitting import to_dtype
 from .inputs import Input, work_of
@@ -52,6 +52,7 @@ class OnnxModel:
         self._session = _session(path, settings.threads)
         self._inputs = [_input(one) for one in self._session.get_inputs()]
         self._outputs = [output_of(one.name, one.type, one.shape) for one in self._session.get_outputs()]
+        self._given = [one.spec.name for one in self._outputs]
         self._names = [one.spec.name for one in self._inputs]
         self._batchable = settings.max_batch > 1 and self._has_open_rows()
         self._warm_up(path)
@@ -103,24 +104,24 @@ class OnnxModel:
         outputs = self._run(
             [to_dtype(part, one.dtype, one.where) for part, one in zip(parts, self._inputs, strict=True)]
         )
+        made = Outputs(dict(zip(self._given, outputs, strict=True)), self._classes)
         if len(works) == 1:
-            return [Answer(outputs)]
-        return _split(outputs, [work.rows for work in works])
+            return [Answer((made, None))]
+        return _split(outputs, made, [work.rows for work in works])
 
     def reply(self, answer: Answer, asked: Payload | None, output: Kind | None) -> Payload:
         """The outputs as one Seldon payload."""
         if asked is None:
             raise PayloadError("the message has no payload for the model", code="EMPTY_MESSAGE")
-        return payload_of_outputs(self._named(answer), self._classes, asked.kind, output)
-
-    def _named(self, answer: Answer) -> dict[str, Array]:
-        return {one.spec.name: value for one, value in zip(self._outputs, answer.value, strict=True)}
+        outputs, rows = answer.value
+        return payload_of_outputs(outputs, rows, asked.kind, output)
 
     def tensors(self, answer: Answer) -> list[Tensor]:
         """The outputs as they are."""
         from penstock.proto.inference import Tensor
 
-        return [Tensor(name, array) for name, array in self._named(answer).items()]
+        outputs, rows = answer.value
+        return [Tensor(name, array) for name, array in outputs.arrays(rows).items()]
 
     def metadata(self) -> dict[str, Any]:
         """As the session tells it."""
@@ -160,12 +161,12 @@ def _input(declared: Any) -> Input:
     return Input(spec, dtype, open_rank=not declared.shape)
 
 
-def _split(outputs: list[Array], rows: list[int]) -> list[Answer]:
+def _split(outputs: list[Array], made: Outputs, rows: list[int]) -> list[Answer]:
     total = sum(rows)
     if any(output.ndim == 0 or len(output) != total for output in outputs):
         raise ValueError(f"{total} rows in one run did not give {total} rows in each output")
     answers, at = [], 0
     for count in rows:
-        answers.append(Answer([output[at : at + count] for output in outputs]))
+        answers.append(Answer((made, slice(at, at + count))))
         at += count
     return answers
