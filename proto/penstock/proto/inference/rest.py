@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from penstock.proto.errors import PayloadError
+from penstock.proto.jsontext import dumps, loads
 
-from penstock.proto.arrays import array_of
-from penstock.proto.errors import ConversionError, PayloadError
-from penstock.proto.jsontext import dumps, json_array, loads
-
-from .datatypes import BYTES, byte_elements, check_shape, datatype_of, dtype_of, pack, unpack
+from .datatypes import datatype_of, pack, unpack
+from .lists import array_from_list, list_from_array
 from .tensors import InferRequest, RequestedOutput, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.proto.limits import Limits
-    from penstock.proto.payload import Array, Json
+    from penstock.proto.payload import Json
 
 
 def read_infer_json(body: bytes, json_size: int | None, limits: Limits) -> InferRequest:
@@ -75,7 +73,7 @@ class _Inputs:
             return Tensor(name, unpack(self._take(size, where), datatype, shape, where, self._limits))
         if "data" not in entry:
             raise PayloadError(f"{where} has neither data nor binary_data_size", code="NO_DATA")
-        return Tensor(name, _listed(entry["data"], datatype, shape, where, self._limits))
+        return Tensor(name, array_from_list(entry["data"], datatype, shape, where, self._limits))
 
     def _take(self, size: Json, where: str) -> memoryview:
         if type(size) is not int or not 0 <= size <= len(self._binary):
@@ -85,52 +83,6 @@ class _Inputs:
             )
         taken, self._binary = self._binary[:size], self._binary[size:]
         return taken
-
-
-def _listed(data: Json, datatype: str, shape: list[int], where: str, limits: Limits) -> Array:
-    """An array from a JSON list, flat or nested."""
-    dtype = dtype_of(datatype, where)
-    count = check_shape(shape, where, limits)
-    try:
-        values = array_of(data, limits)
-    except PayloadError as error:
-        raise type(error)(f"{where}: {error.message}", code=error.code) from None
-    if values.size != count:
-        raise PayloadError(
-            f"{where} of shape {shape} holds {count:,} values, but {values.size:,} came", code="TENSOR_SHAPE_MISMATCH"
-        )
-    if not count:
-        return np.empty(shape, dtype)
-    return _cast(values, datatype, dtype, where).reshape(shape)
-
-
-def _cast(values: Array, datatype: str, dtype: np.dtype[Any], where: str) -> Array:
-    """``values`` as ``datatype``; nothing changes silently but the rounding of decimal fractions."""
-    if datatype == BYTES:
-        return _texts(values, where)
-    if datatype == "BOOL":
-        fits = values.dtype == np.bool_ or (values.dtype.kind in "iu" and bool((values >> 1 == 0).all()))
-    elif dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
-        fits = values.dtype.kind in "iu" and bool(values.min() >= bounds.min and values.max() <= bounds.max)
-    else:
-        fits = values.dtype.kind in "iuf"
-    if not fits:
-        raise PayloadError(f"{where} has a value that is no {datatype}", code="BAD_VALUE")
-    with np.errstate(over="ignore"):
-        cast = values.astype(dtype, copy=False)
-    if dtype.kind not in "biu" and not np.array_equal(np.isinf(cast), np.isinf(values)):
-        raise PayloadError(f"{where} has a number beyond the range of {datatype}", code="OUT_OF_RANGE")
-    return cast
-
-
-def _texts(values: Array, where: str) -> Array:
-    flat = values.reshape(-1).tolist()
-    if not all(type(item) is str for item in flat):
-        raise PayloadError(f"{where} is BYTES, whose data in JSON are texts", code="BAD_VALUE")
-    array = np.empty(len(flat), object)
-    array[:] = [item.encode() for item in flat]
-    return array
 
 
 def write_infer_json(
@@ -156,7 +108,7 @@ def write_infer_json(
             raw.append(pack(output.array))
             entry["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
-            entry["data"] = _json_data(output)
+            entry["data"] = list_from_array(output)
         entries.append(entry)
     head: dict[str, Any] = {"model_name": model_name, "outputs": entries}
     if model_version:
@@ -165,18 +117,6 @@ def write_infer_json(
         head["id"] = request.id
     text = dumps(head)
     return (b"".join([text, *raw]), len(text)) if raw else (text, None)
-
-
-def _json_data(output: Tensor) -> Json:
-    flat = output.array.reshape(-1)
-    if flat.dtype.kind in "OSU":
-        try:
-            return [element.decode() for element in byte_elements(flat)]
-        except UnicodeDecodeError:
-            raise ConversionError(
-                f"output {output.name!r} has bytes that are no UTF-8 text; ask for binary_data", code="BAD_TEXT"
-            ) from None
-    return json_array(flat if flat.dtype.kind in "biu" else flat.astype(np.float64))
 
 
 def _output(entry: dict[str, Json]) -> RequestedOutput:

@@ -16,9 +16,9 @@ from penstock.proto import (
 )
 from penstock.proto.jsontext import dumps
 
-from .bodies import json_of
 from .exchange import HTML, JSON, Door, Response, Route
 from .failures import info
+from .seldon_bodies import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
