@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import httpx
 import pytest
 
 
@@ -30,10 +32,24 @@ def test_every_reference_is_resolved_and_every_id_is_unique(named_http, document
     assert len(ids) == len(set(ids))
 
 
-def test_the_examples_work(named_http, document, serve):
-    examples = document["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]["application/json"]
-    answer = named_http.post("/v2/models/named/infer", json=examples["examples"]["infer"]["value"])
-    assert answer.status_code == 200, answer.text
+IRIS = Path(__file__).parents[4] / "shared" / "data" / "iris.onnx"
+
+
+@pytest.mark.parametrize(
+    "model", ["named", pytest.param("iris", marks=pytest.mark.skipif(not IRIS.exists(), reason="no shared data"))]
+)
+def test_the_examples_work(serve, named_tensors, model):
+    service = serve(named_tensors, name="named", version="3") if model == "named" else serve(IRIS)
+    tried = []
+    with httpx.Client(base_url=service.http) as http:
+        document = http.get("/seldon.json").json()
+        for path in ("/api/v1.0/predictions", "/v2/models/{name}/infer"):
+            media = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+            for kind, example in media["examples"].items():
+                answer = http.post(path.replace("{name}", model), json=example["value"])
+                assert answer.status_code == 200, f"{kind}: {answer.text}"
+                tried.append(kind)
+    assert tried == (["jsonData", "infer"] if model == "named" else ["ndarray", "tensor", "infer"])
 
 
 def test_the_page_loads_nothing_from_elsewhere(named_http):

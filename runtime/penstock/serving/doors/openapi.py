@@ -90,11 +90,22 @@ def _examples(service: Service) -> dict[str, Any]:
     inputs = [_example_input(tensor) for tensor in service.model.inputs]
     if not inputs or any(prod(example["shape"]) > _LONGEST_EXAMPLE for example in inputs):
         return {"SeldonMessage": {"strData": {"value": {"strData": "text"}}}}
-    first = inputs[0]
-    messages: dict[str, Any] = {"ndarray": {"value": {"data": {"ndarray": _nested(first["data"], first["shape"])}}}}
-    if first["datatype"] != "BYTES":
-        messages["tensor"] = {"value": {"data": {"tensor": {"shape": first["shape"], "values": first["data"]}}}}
-    return {"SeldonMessage": messages, "InferRequest": {"infer": {"value": {"inputs": inputs}}}}
+    return {
+        "SeldonMessage": {kind: {"value": message} for kind, message in _messages(inputs).items()},
+        "InferRequest": {"infer": {"value": {"inputs": inputs}}},
+    }
+
+
+def _messages(inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A request in each kind that suits the inputs: several of them are named in jsonData."""
+    tables = {one["name"]: _nested(one["data"], one["shape"]) for one in inputs}
+    if len(inputs) > 1:
+        return {"jsonData": {"jsonData": tables}}
+    (one,) = inputs
+    messages: dict[str, Any] = {"ndarray": {"data": {"ndarray": tables[one["name"]]}}}
+    if one["datatype"] not in {"BYTES", "BOOL"}:
+        messages["tensor"] = {"data": {"tensor": {"shape": one["shape"], "values": one["data"]}}}
+    return messages
 
 
 def _example_input(tensor: TensorSpec) -> dict[str, Any]:
