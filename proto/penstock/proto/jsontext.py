@@ -35,12 +35,12 @@ def loads(text: bytes | memoryview | str, limits: Limits = DEFAULT_LIMITS) -> Js
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise PayloadError(_explain(error), code="INVALID_JSON") from None
+        raise PayloadError(_explain(error) if text else "no JSON: the text is empty", code="INVALID_JSON") from None
 
 
 def _explain(error: orjson.JSONDecodeError) -> str:
     if not error.doc:
-        return "no JSON: the text is empty"
+        return "not JSON: the text is not UTF-8"
     if "recursion" in error.msg.lower():
         return "the JSON is nested too deep"
     return f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"

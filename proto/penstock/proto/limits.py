@@ -65,9 +65,9 @@ class Limits:
             )
         if any(size < 0 for size in shape):
             raise PayloadError(f"shape {list(shape)} has a negative dimension", code="NEGATIVE_DIMENSION")
-        count = prod(shape)
-        self.check_elements(count)
-        return count
+        # A 0 makes the whole array empty, but numpy still refuses the other dimensions where they overflow.
+        self.check_elements(prod(size or 1 for size in shape))
+        return prod(shape)
 
 
 DEFAULT_LIMITS = Limits()
