@@ -142,11 +142,11 @@ class Service:
         return await self._unit_call("aggregate", work, first)
 
     async def health(self) -> Message:
-        """What the model's ``health_status`` says; ``ok`` where it has none and the service is ready."""
+        """What the model's ``health_status`` says; ``healthy`` where it has none and the service is ready."""
         work = self.model.unit.health()
         if work is None:
             self._check_ready()
-            return Message(Payload(Kind.STR_DATA, "ok"))
+            return Message(Payload(Kind.STR_DATA, "healthy"))
         return self._reply(await self._ask(work, None), None, Meta(), "health_status", None)
 
     def metadata(self) -> dict[str, Any]:
