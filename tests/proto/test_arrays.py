@@ -29,7 +29,7 @@ PLAIN = [t for t in TYPES.values() if t.dtype.kind in "biuf" and t.dtype.isbuilt
 ARRAY_KINDS = [Kind.NDARRAY, Kind.TENSOR, Kind.TFTENSOR]
 NAMED = {
     "NOT_NUMERIC", "NUMBER_NOT_EXACT", "EMPTY_SHAPE", "NO_DIMENSION", "MIXED_ELEMENTS", "AMBIGUOUS_TEXT", "BAD_TEXT",
-    "UNKNOWN_DTYPE",
+    "UNKNOWN_DTYPE", "NOT_JSON",
 }  # fmt: skip
 
 shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
