@@ -51,23 +51,31 @@ class Delivery:
         """Write ``messages``; in each partition they keep their order.
 
         A result that is too large for the broker becomes a dead letter. Where the broker is away it is waited for.
-        A failure in between writes all of them again: doubled, never lost.
+        What may not have been written is written again: doubled, never lost.
 
         Raises:
             Abandoned: the waiting was ended.
             LimitError: a dead letter is too large for the broker.
         """
-        while True:
-            try:
-                too_large = await self._write(messages)
-            except KafkaError as error:
-                await self.close()
-                await self._back_off.wait(f"{type(error).__name__} while writing results")
-            else:
+        alone = False
+        while messages:
+            failed = await self._write(messages, alone=alone)
+            if not failed:
                 self._back_off.over()
-                if not too_large:
-                    return
-                messages = [self._set_aside(message) for message in too_large]
+                return
+            # A producer that has lost a batch cannot go on: its sequence numbers have a gap.
+            await self.close()
+            too_large = [members for error, members in failed if isinstance(error, MessageSizeTooLargeError)]
+            alone = alone or any(len(members) > 1 for members in too_large)
+            messages = [message for error, members in failed for message in self._again(error, members)]
+            if not too_large:
+                await self._back_off.wait(f"{type(failed[0][0]).__name__} while writing results")
+
+    def _again(self, error: BaseException, members: list[Outgoing]) -> list[Outgoing]:
+        """What to write instead of a batch that has failed."""
+        if isinstance(error, MessageSizeTooLargeError) and len(members) == 1:
+            return [self._set_aside(members[0])]
+        return members
 
     async def close(self) -> None:
         """End the connection; what was delivered is delivered."""
@@ -80,26 +88,27 @@ class Delivery:
         except (TimeoutError, KafkaError):
             _log.debug("the producer did not stop in time")
 
-    async def _write(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
-        """Write all; those that the broker finds too large."""
-        producer = await self._started()
-        filled = await self._filled(producer, messages)
-        futures = [await producer.send_batch(built, topic, partition=number) for built, _, topic, number in filled]
+    async def _write(self, messages: Sequence[Outgoing], *, alone: bool) -> list[tuple[BaseException, list[Outgoing]]]:
+        """Write all; the batches that have failed, in order, and why."""
+        try:
+            producer = await self._started()
+            filled = await self._filled(producer, messages, alone=alone)
+            futures = [await producer.send_batch(built, topic, partition=number) for built, _, topic, number in filled]
+        except KafkaError as error:
+            return [(error, list(messages))]
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
-        too_large: list[Outgoing] = []
+        failed = []
         for outcome, (_, members, _, _) in zip(outcomes, filled, strict=True):
-            if isinstance(outcome, MessageSizeTooLargeError):
-                if len(members) > 1:
-                    for member in members:
-                        too_large += await self._write([member])
-                else:
-                    too_large += members
-            elif isinstance(outcome, BaseException):
-                raise outcome
-        return too_large
+            if isinstance(outcome, BaseException):
+                if not isinstance(outcome, KafkaError):
+                    raise outcome
+                failed.append((outcome, members))
+        return failed
 
-    async def _filled(self, producer: Any, messages: Sequence[Outgoing]) -> list[tuple[Any, list[Outgoing], str, int]]:
-        """The messages in batches, each for one partition."""
+    async def _filled(
+        self, producer: Any, messages: Sequence[Outgoing], *, alone: bool
+    ) -> list[tuple[Any, list[Outgoing], str, int]]:
+        """The messages in batches, each for one partition; with ``alone`` one message each."""
         counts = {topic: len(await producer.partitions_for(topic)) for topic in {m.topic for m in messages}}
         filled: list[tuple[Any, list[Outgoing], str, int]] = []
         open_: dict[tuple[str, int], tuple[Any, list[Outgoing]]] = {}
@@ -108,7 +117,7 @@ class Delivery:
             count = counts[topic]
             number = source.partition % count if key is None else _partition(key, count)
             built, members = open_.get((topic, number), (None, []))
-            if built is None or built.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if alone or built is None or built.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 built, members = producer.create_batch(), []
                 built.append(timestamp=None, key=key, value=value, headers=headers)
                 open_[topic, number] = built, members

@@ -71,7 +71,9 @@ async def _connected(kafka: Kafka) -> Any:
 
 
 async def _partitions(admin: Any, topics: list[str]) -> dict[str, int]:
-    told = await admin.describe_topics(topics)
+    # Asking for a topic that is not there would have some brokers create it.
+    there = sorted(set(topics) & set(await admin.list_topics()))
+    told = await admin.describe_topics(there) if there else []
     return {each["topic"]: len(each["partitions"]) for each in told if each["error_code"] == 0}
 
 

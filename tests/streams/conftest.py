@@ -1,0 +1,235 @@
+"""A real broker, read and written with a client that the streams do not use, and a real model to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+import time
+import warnings
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in an old way
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+    from kafka.admin import KafkaAdminClient, NewTopic
+
+from penstock.streams import load_stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from penstock.deploy.kafka import Broker
+    from penstock.streams import Stream
+    from penstock.streams.faust_engine import Worker
+
+MODEL = '''
+import numpy as np
+
+class SeldonWrapper:
+    """Answers each row with its sum; 666 in front breaks it, 667 makes it slow."""
+
+    def predict(self, X, features_names=None):
+        X = np.asarray(X, dtype=float)
+        if (X[:, 0] == 666).any():
+            raise ValueError("a row that this model cannot bear")
+        return X.sum(axis=1, keepdims=True)
+
+    def class_names(self):
+        return ["sum"]
+'''
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "sums"
+    folder.mkdir()
+    (folder / "SeldonWrapper.py").write_text(MODEL)
+    return folder
+
+
+@dataclass
+class Cluster:
+    """The broker as the tests use it."""
+
+    address: str
+    producer: Any = field(init=False)
+    admin: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.producer = KafkaProducer(bootstrap_servers=self.address, linger_ms=5, acks="all")
+        self.admin = KafkaAdminClient(bootstrap_servers=self.address)
+
+    def create(self, topic: str, partitions: int = 1) -> str:
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])
+        return topic
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int | None = None,
+    ) -> None:
+        self.producer.send(topic, value=value, key=key, headers=headers or [], partition=partition)
+
+    def flush(self) -> None:
+        self.producer.flush(60)
+
+    def size(self, topic: str) -> int:
+        with self._consumer() as consumer:
+            return sum(consumer.end_offsets(self._parts(consumer, topic)).values())
+
+    def read(self, topic: str) -> list[Any]:
+        """All records, each partition in order."""
+        with self._consumer() as consumer:
+            parts = self._parts(consumer, topic)
+            consumer.assign(parts)
+            consumer.seek_to_beginning(*parts)
+            ends = consumer.end_offsets(parts)
+            records: list[Any] = []
+            until = time.monotonic() + 60
+            while len(records) < sum(ends.values()) and time.monotonic() < until:
+                for batch in consumer.poll(timeout_ms=500, max_records=5000).values():
+                    records += batch
+            return sorted(records, key=lambda record: (record.partition, record.offset))
+
+    def committed(self, group: str, topic: str) -> int:
+        offsets = self.admin.list_group_offsets({group: None})[group]
+        return sum(each.offset for part, each in offsets.items() if part.topic == topic)
+
+    def close(self) -> None:
+        self.producer.close(5)
+        self.admin.close()
+
+    def _parts(self, consumer: Any, topic: str) -> list[Any]:
+        return [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+
+    def _consumer(self) -> Any:
+        return _Closing(KafkaConsumer(bootstrap_servers=self.address, enable_auto_commit=False, group_id=None))
+
+
+class _Closing:
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def __enter__(self) -> Any:
+        return self._consumer
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(kafka_broker: Broker) -> Iterator[Cluster]:
+    cluster = Cluster(kafka_broker.address)
+    yield cluster
+    cluster.close()
+
+
+@dataclass
+class Case:
+    """One stream with topics of its own."""
+
+    name: str
+    cluster: Cluster
+    folder: Path
+    service: str
+
+    @property
+    def source(self) -> str:
+        return f"{self.name}-in"
+
+    @property
+    def sink(self) -> str:
+        return f"{self.name}-out"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.name}-dead"
+
+    def file(self, source: str = 'format = "ndarray"', sink: str = "", extra: str = "") -> Path:
+        path = self.folder / "stream.toml"
+        path.write_text(
+            textwrap.dedent(f"""
+                name = "{self.name}"
+                [source]
+                topic = "{self.source}"
+                {source}
+                [service]
+                {self.service}
+                [sink]
+                topic = "{self.sink}"
+                {sink}
+                [dead_letter]
+                topic = "{self.dead}"
+                [kafka]
+                bootstrap = "{self.cluster.address}"
+                session_timeout = 6
+            """)
+            + textwrap.dedent(extra)
+        )
+        return path
+
+    def spec(self, source: str = 'format = "ndarray"', sink: str = "", extra: str = "") -> Stream:
+        return load_stream(self.file(source, sink, extra))
+
+    async def outcome(self, records: int, within: float = 60.0) -> None:
+        """Wait until sink and dead-letter topic together have at least so many records."""
+        ends = time.monotonic() + within
+        while (have := await asyncio.to_thread(self._outcomes)) < records:
+            assert time.monotonic() < ends, f"{have} of {records} outcomes after {within} s"
+            await asyncio.sleep(0.1)
+
+    def _outcomes(self) -> int:
+        return self.cluster.size(self.sink) + self.cluster.size(self.dead)
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def case(cluster: Cluster, model: Path, tmp_path: Path) -> Case:
+    """A stream whose source topic is there with three partitions, and whose model runs in the worker."""
+    case = Case(f"s{next(_numbers)}-{uuid4().hex[:8]}", cluster, tmp_path, f'model = "{model}"')
+    cluster.create(case.source, 3)
+    return case
+
+
+@pytest.fixture
+def working() -> Callable[[Stream], Any]:
+    """A worker that runs as long as the block does, in the loop of the test."""
+    return _working
+
+
+@asynccontextmanager
+async def _working(stream: Stream) -> AsyncIterator[Worker]:
+    from penstock.streams.faust_engine import Worker
+
+    worker, ready = Worker(stream), asyncio.Event()
+    task = asyncio.create_task(worker.run(ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+    waiting.cancel()
+    test = asyncio.current_task()
+
+    def give_up(_: object) -> None:
+        if test is not None:
+            test.cancel("the worker has ended")
+
+    try:
+        assert ready.is_set() or task.done(), "the worker is not ready after 60 s"
+        task.add_done_callback(give_up)  # a test must not wait for a worker that is no more
+        await asyncio.sleep(0)
+        yield worker
+    finally:
+        task.remove_done_callback(give_up)
+        worker.stop()
+        await task
