@@ -21,9 +21,7 @@ def main() -> None:
     PROJECT.write_text(BLOCK.sub("", text))
     try:
         until = (datetime.now(UTC) - timedelta(days=14)).date().isoformat()
-        subprocess.run(
-            ["uv", "lock", "--upgrade", "--quiet", "--exclude-newer", until], cwd=PROJECT.parent, check=True
-        )
+        subprocess.run(["uv", "lock", "--upgrade", "--quiet", "--exclude-newer", until], cwd=PROJECT.parent, check=True)
         pins = _export()
     except BaseException:
         PROJECT.write_text(text)
@@ -35,7 +33,16 @@ def main() -> None:
 
 
 def _export() -> list[str]:
-    command = ["uv", "export", "--all-extras", "--all-groups", "--no-hashes", "--no-emit-project", "--no-annotate", "--frozen"]
+    command = [
+        "uv",
+        "export",
+        "--all-extras",
+        "--all-groups",
+        "--no-hashes",
+        "--no-emit-project",
+        "--no-annotate",
+        "--frozen",
+    ]
     output = subprocess.run([*command, "--no-header", "--quiet"], cwd=PROJECT.parent, check=True, capture_output=True)
     return [" ".join(line.split()) for line in output.stdout.decode().splitlines() if "==" in line]
 

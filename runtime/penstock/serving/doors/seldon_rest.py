@@ -32,8 +32,15 @@ if TYPE_CHECKING:
 
 _PUID = b"seldon-puid"
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("POST", "GET")
-# Seldon's ingress puts a deployment's name before the path; here any name will do.
-_GATEWAYS = ("/seldon/{namespace}/{name}/api/v1.0", "/seldon/{namespace}/{name}/api/v0.1")
+# Where a service can be: by itself, behind Seldon's ingress or behind a gateway that puts names before the path
+# (here any name will do); each with the path of its predictions there.
+_PLACES = {
+    "/api/v1.0": "/predictions",
+    "/api/v0.1": "/predictions",
+    "/seldon/{namespace}/{name}/api/v1.0": "/predictions",
+    "/seldon/{namespace}/{name}/api/v0.1": "/predictions",
+    "/model-endpoints/{name}": "",
+}
 
 
 def seldon_door(service: Service, settings: Settings) -> Door:
@@ -42,13 +49,17 @@ def seldon_door(service: Service, settings: Settings) -> Door:
     transform_input = calls.on_message(service.transform_input)
     transform_output = calls.on_message(service.transform_output)
     routes = [
-        Route(_POST, f"{prefix}/{path}", call, handler)
-        for prefix in ("/api/v1.0", "/api/v0.1", *_GATEWAYS)
-        for path, call, handler in (("predictions", "predict", calls.predict), ("feedback", "feedback", calls.feedback))
+        route
+        for prefix, predictions in _PLACES.items()
+        for route in (
+            Route(_POST, f"{prefix}{predictions}", "predict", calls.predict),
+            Route(_POST, f"{prefix}/feedback", "feedback", calls.feedback),
+            Route(_GET, f"{prefix}/health/status", "health", calls.health),
+            Route(_GET, f"{prefix}/metadata", "metadata", calls.metadata),
+        )
     ]
     routes += [
         Route(_BOTH, "/predict", "predict", calls.predict),
-        Route(_POST, "/model-endpoints/{name}", "predict", calls.predict),
         Route(_BOTH, "/send-feedback", "feedback", calls.feedback),
         Route(_BOTH, "/transform-input", "transform_input", transform_input),
         Route(_BOTH, "/transform-output", "transform_output", transform_output),
@@ -56,9 +67,7 @@ def seldon_door(service: Service, settings: Settings) -> Door:
         Route(_BOTH, "/aggregate", "aggregate", calls.aggregate),
         Route(_GET, "/health/ping", "ping", calls.ping),
         Route(_GET, "/health/status", "health", calls.health),
-        Route(_GET, "/api/v1.0/health/status", "health", calls.health),
         Route(_GET, "/metadata", "metadata", calls.metadata),
-        Route(_GET, "/api/v1.0/metadata", "metadata", calls.metadata),
     ]
     return Door("seldon-rest", routes, failure)
 
