@@ -87,6 +87,10 @@ class Cluster:
         with self._consumer() as consumer:
             return sum(consumer.end_offsets(self._parts(consumer, topic)).values())
 
+    def partitions(self, topic: str) -> int:
+        with self._consumer() as consumer:
+            return len(self._parts(consumer, topic))
+
     def read(self, topic: str) -> list[Any]:
         """All records, each partition in order."""
         with self._consumer() as consumer:
