@@ -238,7 +238,7 @@ def _size(works: list[Work]) -> int:
 def attempt(run: Run, works: list[Work]) -> list[Outcome]:
     """Run once for all; where that fails, for each half, until what fails is alone. Outcomes in order."""
     try:
-        return [*run(works)]
+        return [answer for _, answer in zip(works, run(works), strict=True)]
     except BaseException as error:  # sys.exit() in a model is a failure of the model
         if len(works) == 1:
             return [error]

@@ -112,4 +112,5 @@ def _name(item: Any) -> str:
         return "null"
     if isinstance(item, list):
         return "a list: the rows are not of one length"
-    return f"{item!r:.40}"
+    plain = item.item() if isinstance(item, np.generic) else item
+    return f"{plain!r:.40}"

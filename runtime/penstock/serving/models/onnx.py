@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SEVERE_ONLY = 3
+# Its log goes to stderr past every logger; what matters comes as an exception too, and is logged by us.
+_FATAL_ONLY = 4
 
 
 class OnnxModel:
@@ -143,8 +144,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = threads
-    # Its warnings go to stderr past every logger; what matters comes as an exception.
-    options.log_severity_level = _SEVERE_ONLY
+    options.log_severity_level = _FATAL_ONLY
     try:
         return onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
     except Exception as error:
