@@ -73,16 +73,30 @@ async def _stop(service: Service, doors: list[Door], drain: float) -> None:
 
 
 async def run(settings: Settings, ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is called once both doors are open."""
-    stopped = asyncio.Event()
+    """Serve until SIGTERM or SIGINT, which may come while the model still loads.
+
+    Raises:
+        ModelLoadError: the model cannot be loaded. SetupError: a port is taken.
+    """
+    serving = asyncio.create_task(_serve(settings, ready))
+
+    def stop() -> None:
+        # Once: a signal that comes again must not cut off the answers that the first one waits for.
+        if not serving.cancelling():
+            serving.cancel()
+
     loop = asyncio.get_running_loop()
-    # Before the model loads: a stop that comes while it does is not lost.
     for number in _SIGNALS:
         with suppress(NotImplementedError):  # Windows, where Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, stop)
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     async with running(settings) as server:
         ready(server)
-        await stopped.wait()
+        await asyncio.Event().wait()
 
 
 def run_until_signal(main: Coroutine[None, None, None]) -> None:
@@ -99,6 +113,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ModuleNotFoundError:
         return None
     return new_event_loop
-
-
-__all__ = ["Running", "run", "run_until_signal", "running"]

@@ -94,6 +94,14 @@ def test_a_signal_ends_the_process_after_what_is_in_flight(
         assert served.wait(30) == 0
 
 
+def test_a_signal_while_the_model_loads_is_not_lost(wrapper: Callable[..., Path]) -> None:
+    with process("--model", str(wrapper("import time\nprint('loading', flush=True)\ntime.sleep(600)"))) as served:
+        assert served.stdout is not None
+        assert served.stdout.readline() == "loading\n"
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(30) == 0
+
+
 def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     with process("--model", str(tmp_path / "none.onnx")) as served:
         _, errors = served.communicate(timeout=60)

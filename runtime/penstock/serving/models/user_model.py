@@ -25,8 +25,7 @@ class UserModel:
 
     def answer(self, method: Callable[..., Any], features: Any, names: tuple[str, ...], meta: Meta | None) -> Answer:
         """Call ``method(features, names, meta)`` once."""
-        told = {} if meta is None else json_message(Message(meta=meta))["meta"]
-        return self.finished(method(own(features), list(names), told))
+        return self.finished(method(own(features), list(names), {} if meta is None else told(meta)))
 
     def finished(self, result: Any, names_from: str = "class_names") -> Answer:
         """The answer around what a method returned; an object with data, tags and metrics is taken apart.
@@ -40,6 +39,11 @@ class UserModel:
         tags = {**_tags(value_of(self.wrapped, "tags")), **_tags(own_tags)}
         metrics = metrics_of(value_of(self.wrapped, "metrics")) + metrics_of(own_metrics)
         return Answer(value, names_of(value, shown), tags, metrics)
+
+
+def told(meta: Meta) -> dict[str, Any]:
+    """The meta as the dict that Seldon passes."""
+    return json_message(Message(meta=meta))["meta"]  # type: ignore[no-any-return]
 
 
 def own(features: Any) -> Any:

@@ -11,7 +11,7 @@ from penstock.proto import Message, ModelError, PayloadError
 from .conventions import adapted, offered
 from .model import Answer, Work
 from .raw import raw_call
-from .user_model import own
+from .user_model import own, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ class WrapperUnit:
         if method is None:
             return None
         features, names = _features(message)
-        return Work(lambda: self._user.finished(method(own(features), list(names), _meta(message)), names_from))
+        return Work(lambda: self._user.finished(method(own(features), list(names), told(message.meta)), names_from))
 
     def route(self, message: Message) -> Work | None:
         """The number of a child, as an array of one row and column."""
@@ -78,7 +78,7 @@ class WrapperUnit:
         features, names = _features(message)
 
         def call() -> Answer:
-            chosen = method(own(features), list(names), _meta(message))
+            chosen = method(own(features), list(names), told(message.meta))
             if isinstance(chosen, bool) or not isinstance(chosen, int | np.integer):
                 raise ModelError(f"route of the model returns the number of a child, not {chosen!r:.80}")
             answer = self._user.finished(np.array([[chosen]]))
@@ -133,9 +133,3 @@ def _features(message: Message) -> tuple[Any, tuple[str, ...]]:
     if message.payload is None:
         raise PayloadError("the message has no payload for the model", code="EMPTY_MESSAGE")
     return message.payload.value, message.payload.names
-
-
-def _meta(message: Message) -> dict[str, Any]:
-    from penstock.proto import json_message
-
-    return json_message(Message(meta=message.meta))["meta"]  # type: ignore[no-any-return]
