@@ -259,6 +259,19 @@ async def test_what_comes_from_the_wire_may_be_written_to(wrapper: Wrapper, star
     assert (await value_of(service, asked(received))).tolist() == [[9, 9], [3, 4]]
 
 
+async def test_a_model_may_use_its_buffer_again(wrapper: Wrapper, start: Start) -> None:
+    body = """
+buffer = np.zeros((1, 2))
+def predict(self, X, names):
+    self.buffer[:] = X
+    return self.buffer
+"""
+    service = await start(wrapper(model(body)))
+    messages = [asked(np.full((1, 2), float(number))) for number in range(50)]
+    replies = await asyncio.gather(*(value_of(service, message) for message in messages))
+    assert [reply.tolist() for reply in replies] == [[[float(n)] * 2] for n in range(50)]
+
+
 async def test_models_run_in_one_thread_that_is_not_the_loops(wrapper: Wrapper, start: Start) -> None:
     body = """
 def __init__(self):

@@ -24,7 +24,8 @@ def value_of_result(result: Any) -> Any:
         ModelError: it is none of these.
     """
     if isinstance(result, np.ndarray):
-        return result.astype(object) if result.dtype.kind in "US" else result
+        # A copy, because the model may keep the array and write the next answer into it before this one is sent.
+        return result.astype(object) if result.dtype.kind in "US" else result.copy()
     if isinstance(result, str | bytes | Message):
         return result
     if isinstance(result, bytearray | memoryview):
