@@ -34,7 +34,8 @@ from penstock.proto import (
 
 from .calls import Answer
 from .patience import BackOff
-from .stacking import groups, split, stack
+from .room import Room
+from .stacking import groups, rows_of, split, stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ class Asker:
         self._caller = caller
         self._metrics = metrics
         self._most_rows = stream.batch.rows
-        self._slots = asyncio.Semaphore(stream.service.concurrency)
+        self._room = Room(stream.service.concurrency, stream.batch.rows)
         self._back_off = BackOff(patience, stream.service.address or "the model")
         self._row_by_row = True
 
@@ -123,7 +124,7 @@ class Asker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for group in together:
-                    tasks.create_task(self._in_slot(group, started))
+                    tasks.create_task(self._in_turn(group, started))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
@@ -132,8 +133,8 @@ class Asker:
             return [[question] for question in questions]
         return [[questions[i] for i in group] for group in groups([q.payload for q in questions], self._most_rows)]
 
-    async def _in_slot(self, group: list[Question], started: float) -> None:
-        async with self._slots:
+    async def _in_turn(self, group: list[Question], started: float) -> None:
+        async with self._room.taken(sum(rows_of(question.payload) for question in group)):
             await self._settle(group, started)
 
     async def _settle(self, group: list[Question], started: float, *, is_bad: bool = False) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import faust
 
 from .connection import faust_broker, faust_credentials
+from .faust_transport import Transport
 from .gathering import acknowledge, batches, give_back
 from .patience import Abandoned
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from pathlib import Path
 
     from .spec import Stream
@@ -41,10 +42,19 @@ class Work(Protocol):
 
 
 class StreamApp(faust.App):
-    """Faust's app, which tells when a rebalance begins: it must not wait for a service that is away."""
+    """Faust's app, which tells when a rebalance begins: it must not wait for a service that is away.
+
+    Attributes:
+        work: what is done with batches.
+        main_loop: where the agent runs; the consumer has a thread and a loop of its own.
+        source_queue: the records that wait for the agent; None before it has started.
+        drained: set whenever half of that queue is free again.
+    """
 
     work: Work
-    main_loop: AbstractEventLoop
+    main_loop: asyncio.AbstractEventLoop
+    source_queue: Any = None
+    drained: asyncio.Event
 
     def on_rebalance_start(self) -> None:
         """Called in the thread of the consumer."""
@@ -57,7 +67,7 @@ class StreamApp(faust.App):
         self.work.hurry(on=False)
 
 
-def make_app(stream: Stream, work: Work, loop: AbstractEventLoop, folder: Path) -> StreamApp:
+def make_app(stream: Stream, work: Work, loop: asyncio.AbstractEventLoop, folder: Path) -> StreamApp:
     """The app, ready to be started.
 
     Args:
@@ -82,7 +92,8 @@ def make_app(stream: Stream, work: Work, loop: AbstractEventLoop, folder: Path) 
         topic_disable_leader=True,
         topic_allow_declare=False,
     )
-    app.work, app.main_loop = work, loop
+    app.work, app.main_loop, app.drained = work, loop, asyncio.Event()
+    app.transport = Transport(app.conf.broker_consumer, app)
     source = app.topic(
         stream.source.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
@@ -96,6 +107,7 @@ def make_app(stream: Stream, work: Work, loop: AbstractEventLoop, folder: Path) 
 
 async def _run(app: StreamApp, events: Any, stream: Stream) -> None:
     """The seven steps of docs/streams.md, *At least once*; `Work.batch` has steps 2 to 5."""
+    app.source_queue = events.channel.queue
     async for batch in batches(app, events, stream.batch):  # step 1: take
         try:
             await app.work.batch(app, batch)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 async def batches(app: Any, stream: Any, batch: Batch) -> AsyncIterator[list[Any]]:
     """Lists of at most ``batch.records`` events, each tracked and to be acknowledged or given back."""
-    while (events := await _gathered(stream.channel.queue, batch)) is not None:
+    queue = stream.channel.queue
+    while (events := await _gathered(queue, batch)) is not None:
+        if queue.qsize() <= queue.maxsize // 2:
+            app.drained.set()
         events = [event for event in events if _is_current(app, event.message)]
         if events:
             app.consumer.unacked.update(event.message for event in events)

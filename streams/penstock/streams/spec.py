@@ -50,7 +50,8 @@ class Service:
         address: ``grpc://host:port`` or ``http://host:port``; empty where a model is given.
         model: an ONNX file or the folder of a Python model; None where an address is given.
         deadline: seconds for one call.
-        concurrency: calls at once for the kinds that have no rows to stack (binData, strData, jsonData).
+        concurrency: calls at once, where a batch needs several: kinds that have no rows to stack (binData, strData,
+            jsonData), rows of different shape.
         token_env: environment variable with the bearer token; empty for none.
         ca_file: PEM file of the authorities to trust instead of the well-known ones.
     """
@@ -84,12 +85,12 @@ class Batch:
 
     Attributes:
         records: at most so many are taken together.
-        rows: at most so many rows go in one call; a single record may have more.
+        rows: at most so many rows are asked at the same time, in one call or several; a single record may have more.
         wait: seconds that a batch waits for more records; 0 takes what has come while the last batch was busy.
     """
 
     records: int = 256
-    rows: int = 4096
+    rows: int = 2048
     wait: float = 0.0
 
 

@@ -112,7 +112,7 @@ def _dead_letter(table: Table, name: str) -> str:
 def _batch(table: Table) -> Batch:
     batch = Batch(
         records=table.whole("records", 256),
-        rows=table.whole("rows", 4096),
+        rows=table.whole("rows", 2048),
         wait=table.seconds("wait", 0.0, least=0.0, most=_LONGEST_WAIT),
     )
     table.close()

@@ -21,7 +21,7 @@ def groups(payloads: Sequence[Payload], most_rows: int) -> list[list[int]]:
     result: list[list[int]] = []
     open_: dict[Hashable, tuple[list[int], int]] = {}
     for index, payload in enumerate(payloads):
-        rows = _rows(payload)
+        rows = rows_of(payload)
         if rows == 0:
             result.append([index])
             continue
@@ -49,7 +49,7 @@ def split(answer: Payload, asked: Sequence[Payload]) -> list[Payload] | None:
         return [answer]
     if not answer.kind.is_array or answer.array.ndim == 0:
         return None
-    counts = [_rows(each) for each in asked]
+    counts = [rows_of(each) for each in asked]
     if answer.array.shape[0] != sum(counts):
         return None
     return [Payload(answer.kind, part, answer.names) for part in _parts(answer.array, counts)]
@@ -62,5 +62,6 @@ def _parts(array: np.ndarray[Any, np.dtype[Any]], counts: Sequence[int]) -> Iter
         start += count
 
 
-def _rows(payload: Payload) -> int:
+def rows_of(payload: Payload) -> int:
+    """How many rows a payload has; 0 for a kind without rows."""
     return payload.array.shape[0] if payload.kind.is_array and payload.array.ndim > 1 else 0
