@@ -45,13 +45,13 @@ def _script(peer: str, file: str) -> Script:
 @pytest.fixture(scope="session")
 def seldon_client() -> Script:
     """Calls of seldon-core's own ``SeldonClient``."""
-    return _script("seldon-core", "seldon_client.py")
+    return _script(servers.SELDON_CORE, "seldon_client.py")
 
 
 @pytest.fixture(scope="session")
 def seldon_protobuf() -> Script:
     """Messages read and written by seldon-core's own protobuf code."""
-    return _script("seldon-core", "seldon_protobuf.py")
+    return _script(servers.SELDON_CORE, "seldon_protobuf.py")
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def seldon_server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real seldon-core-microservice."""
-    _python("seldon-core")
+    _python(servers.SELDON_CORE)
     with servers.seldon_core(folder, tmp_path_factory.mktemp("logs") / "seldon.log") as server:
         yield server
 

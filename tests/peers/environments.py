@@ -7,14 +7,19 @@ runs on, the preferred one first. The folder's name has a digest of all that, so
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.deploy.folders import cache_folder
 from penstock.deploy.locks import alone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PINS = Path(__file__).parent / "pins"
 _INSTALL_SECONDS = 900
@@ -47,11 +52,23 @@ def environment(name: str, pins: Path = PINS) -> Path:
 def _suitable_python(requirements: Path) -> str:
     first = requirements.read_text().splitlines()[0]
     wanted = first.removeprefix("# python").split()
-    candidates = [sys.executable, *filter(None, (shutil.which(f"python{version}") for version in wanted))]
-    for python in candidates:
-        if _version(python) in wanted:
-            return python
+    for version in wanted:
+        for python in _candidates(version):
+            if _version(python) == version:
+                return python
     raise NoPython(f"{requirements.stem} runs on Python {', '.join(wanted)}, and none of them is here")
+
+
+def _candidates(version: str) -> Iterator[str]:
+    """Commands that may be this version: this Python, one on the PATH, one of pyenv's, one of uv's own."""
+    yield sys.executable
+    if found := shutil.which(f"python{version}"):
+        yield found
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True))
+    if uv := _uv():
+        find = [*uv, "python", "find", "--no-python-downloads", "--no-project", version]
+        yield subprocess.run(find, capture_output=True, text=True, check=False).stdout.strip() or sys.executable
 
 
 def _version(python: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _PENSTOCK = (sys.executable, "-m", "penstock.cli")
+SELDON_CORE = "seldon-core-1.18.2"
 _LAUNCH = Path(__file__).with_name("loopback.py")
 
 
@@ -40,15 +41,16 @@ class Server:
 
 
 @contextmanager
-def seldon_core(folder: Path, log: Path, *, prefix: Sequence[str] = ()) -> Iterator[Server]:
+def seldon_core(folder: Path, log: Path, *, peer: str = SELDON_CORE, prefix: Sequence[str] = ()) -> Iterator[Server]:
     """A real ``seldon-core-microservice`` with the ``SeldonWrapper`` of ``folder`` and its own default settings.
 
     Args:
         folder: with SeldonWrapper.py.
         log: file for its output.
+        peer: its environment.
         prefix: put before the command, for example to pin it to a core.
     """
-    python = str(environment("seldon-core"))
+    python = str(environment(peer))
     http, rpc, metrics = free_port(), free_port(), free_port()
     ports = ["--http-port", str(http), "--grpc-port", str(rpc), "--metrics-port", str(metrics)]
     command = [*prefix, python, str(_LAUNCH), "SeldonWrapper", "--service-type", "MODEL", *ports]
