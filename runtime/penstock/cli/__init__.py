@@ -1,21 +1,23 @@
-"""The ``penstock`` command. Each command is a module of this package, imported when it is used."""
+"""The ``penstock`` command. Each command is a module of this package, and imports what it needs when it is used."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-
-import typer
-from rich.console import Console
-from rich.markup import escape
+from typing import TYPE_CHECKING
 
 from penstock.proto.errors import PenstockError
+
+if TYPE_CHECKING:
+    import typer
 
 _GROUPS = ("serve", "predict", "stream", "kafka", "demo")
 
 
 def build() -> typer.Typer:
     """The command line with every group registered."""
+    import typer
+
     app = typer.Typer(
         name="penstock",
         help="Runs models where the data already flows.",
@@ -35,5 +37,15 @@ def main() -> None:
     try:
         build()()
     except PenstockError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
-        sys.exit(1)
+        _fail(error.message)
+    except ModuleNotFoundError as error:
+        # The base install is the codec and the client; a command may need more.
+        if (error.name or "penstock").startswith("penstock"):
+            raise
+        _fail(f"this command needs {error.name}, which is not installed: pip install 'penstock[all]'")
+
+
+def _fail(message: str) -> None:
+    label = "\x1b[1;31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
+    sys.stderr.write(f"{label} {message}\n")
+    sys.exit(1)
