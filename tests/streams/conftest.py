@@ -54,6 +54,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
+    ends = time.monotonic() + within
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < ends, "it did not happen in time"
+        await asyncio.sleep(0.1)
+
+
 @dataclass
 class Cluster:
     """The broker as the tests use it."""

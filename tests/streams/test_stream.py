@@ -11,6 +11,8 @@ import pytest
 
 from penstock.proto import Kind, Payload, encode
 
+from .conftest import until
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -210,3 +212,21 @@ async def test_a_result_too_large_for_the_broker_is_set_aside(case: Case, workin
     (dead,) = case.cluster.read(case.dead)
     assert headers(dead)["penstock-dlq-reason"] == "RESULT_TOO_LARGE"
     assert len(json.loads(dead.value)) == 2000
+
+
+async def test_transactions_of_the_source_leave_gaps_and_aborted_records(
+    case: Case, working: Callable[..., Any]
+) -> None:
+    from aiokafka import AIOKafkaProducer
+
+    settings = {"bootstrap_servers": case.cluster.address, "transactional_id": case.name}
+    async with AIOKafkaProducer(**settings) as producer:
+        for number in range(10):
+            await producer.begin_transaction()
+            await producer.send(case.source, b"[[%d]]" % number, key=b"k", partition=0)
+            await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
+    async with working(case.spec()):
+        await case.outcome(5)
+        # 10 records and 10 markers, the last of which no consumer is told of.
+        await until(lambda: case.cluster.committed(f"penstock-{case.name}", case.source) >= 17)
+    assert [json.loads(record.value)[0][0] for record in case.cluster.read(case.sink)] == [0, 2, 4, 6, 8]

@@ -10,7 +10,7 @@ import faust
 
 from .connection import faust_broker, faust_credentials
 from .faust_transport import Transport
-from .gathering import acknowledge, batches, give_back
+from .gathering import batches, finish, give_back
 from .patience import Abandoned
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ _log = logging.getLogger("penstock.streams")
 
 # Records that wait in memory, in batches: one is worked on, the others keep it supplied.
 _BUFFERED_BATCHES: Final = 4
-# A second chance to commit; the agent commits after each batch.
-_COMMIT_EVERY: Final = 1.0
 # Heartbeats in one session time-out: Kafka's own advice is at least three.
 _HEARTBEATS: Final = 4
 
@@ -49,12 +47,14 @@ class StreamApp(faust.App):
         main_loop: where the agent runs; the consumer has a thread and a loop of its own.
         source_queue: the records that wait for the agent; None before it has started.
         drained: set whenever half of that queue is free again.
+        given_up: the generation of the group in which a batch was given back, whose records are not worked on.
     """
 
     work: Work
     main_loop: asyncio.AbstractEventLoop
     source_queue: Any = None
     drained: asyncio.Event
+    given_up: int | None = None
 
     def on_rebalance_start(self) -> None:
         """Called in the thread of the consumer."""
@@ -83,7 +83,6 @@ def make_app(stream: Stream, work: Work, loop: asyncio.AbstractEventLoop, folder
         broker_credentials=faust_credentials(kafka),
         broker_session_timeout=kafka.session_timeout,
         broker_heartbeat_interval=kafka.session_timeout / _HEARTBEATS,
-        broker_commit_interval=_COMMIT_EVERY,
         consumer_auto_offset_reset=stream.source.start,
         stream_buffer_maxsize=stream.batch.records * _BUFFERED_BATCHES,
         store="memory://",
@@ -106,13 +105,12 @@ def make_app(stream: Stream, work: Work, loop: asyncio.AbstractEventLoop, folder
 
 
 async def _run(app: StreamApp, events: Any, stream: Stream) -> None:
-    """The seven steps of docs/streams.md, *At least once*; `Work.batch` has steps 2 to 5."""
+    """The six steps of docs/streams.md, *At least once*; `Work.batch` has steps 2 to 5."""
     app.source_queue = events.channel.queue
     async for batch in batches(app, events, stream.batch):  # step 1: take
         try:
             await app.work.batch(app, batch)
-            acknowledge(app, batch)  # step 6: let the offsets move
-            await app.consumer.commit()  # step 7: write them down
+            await finish(app, batch)  # step 6: let the offsets move
         except Abandoned:
             give_back(app, batch)
         except Exception as error:  # Faust would restart the agent behind this batch, and so pass over it

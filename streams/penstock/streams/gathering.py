@@ -1,10 +1,11 @@
-"""Batches of events from a Faust stream, with the acknowledgement left to whoever works on them.
+"""Batches of events from a Faust stream; whoever works on them says when they are done.
 
 Faust's own ``take`` acknowledges a batch in a ``finally``, so also where the agent raised; ``noack_take`` leaves
 that out, but waits its full time for each batch that is not full. Both pay for each event what is paid here for
 each batch. So the queue behind the stream is read directly, with the two things that Faust's iterator does beside:
 
-- an event from before a rebalance is dropped (it will be read again, here or by another worker);
+- an event from before a rebalance is dropped (it will be read again, here or by another worker), and so is one
+  that came behind a batch that was given back;
 - an event that is worked on is tracked, so that a rebalance and a stop wait for it.
 """
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 async def batches(app: Any, stream: Any, batch: Batch) -> AsyncIterator[list[Any]]:
-    """Lists of at most ``batch.records`` events, each tracked and to be acknowledged or given back."""
+    """Lists of at most ``batch.records`` events, each tracked until it is finished or given back."""
     queue = stream.channel.queue
     while (events := await _gathered(queue, batch)) is not None:
         if queue.qsize() <= queue.maxsize // 2:
@@ -63,18 +64,23 @@ async def _take_what_comes(queue: Any, events: list[Any], batch: Batch) -> None:
 
 
 def _is_current(app: Any, message: Any) -> bool:
-    return bool(app.flow_control.is_active()) and message.generation_id == app.consumer_generation_id
+    generation = message.generation_id
+    return bool(app.flow_control.is_active()) and generation == app.consumer_generation_id != app.given_up
 
 
-def acknowledge(app: Any, events: list[Any]) -> None:
-    """Let the offsets of ``events`` move with the next commit."""
-    consumer = app.consumer
-    for event in events:
-        event.message.ack(consumer)
+async def finish(app: Any, events: list[Any]) -> None:
+    """Step 6: let the offsets move past ``events``."""
+    await app.consumer.commit_through({event.message.tp: event.message.offset for event in events})
+    app.consumer.unacked.difference_update(event.message for event in events)
 
 
 def give_back(app: Any, events: list[Any]) -> None:
-    """Nobody works on ``events`` any more: a rebalance or stop need not wait, and their offsets stay."""
+    """Nobody works on ``events`` any more: a rebalance or stop need not wait, and their offsets stay.
+
+    What has come behind them must not be worked on either, or its offsets would pass theirs: from here on events of
+    this generation of the group are dropped. The next one starts from the offsets.
+    """
+    app.given_up = events[0].message.generation_id
     app.consumer.unacked.difference_update(event.message for event in events)
 
 
