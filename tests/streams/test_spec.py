@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +10,6 @@ from penstock.proto import Kind, PayloadError, SetupError
 from penstock.streams import load_stream
 from penstock.streams.calls import secret
 from penstock.streams.pointers import Pointer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALLEST = """
 name = "iris"
@@ -177,3 +174,14 @@ def test_a_pointer_puts_and_makes_its_way() -> None:
         Pointer.parse("/x/y").put(record, 2)
     with pytest.raises(PayloadError, match="no object to put /x into"):
         Pointer.parse("/x").put([1], 2)
+
+
+def test_the_example_shows_the_true_defaults(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "docs" / "examples" / "stream.toml"
+    text = example.read_text()
+    spelled_out = [
+        line.removeprefix("# ")
+        for line in text.splitlines()
+        if not line.startswith(("# A stream", "# model =", "# features ="))
+    ]
+    assert load_stream(write(tmp_path, "\n".join(spelled_out))) == load_stream(example)
