@@ -15,7 +15,7 @@ import psutil
 from tests.peers.environments import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.rounds import Round
     from bench.works import Work
@@ -62,33 +62,37 @@ def _cell(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """As Markdown, readable as plain text too."""
-    head = ("work", "door", "encoding", "server", "requests/s", "× ", "per core-s", "× ", "p50 ms", "p99 ms")
-    lines = [head, tuple("---" for _ in head)]
-    for row in rows:
-        times = [row.get("times_rps", ""), row.get("times_per_core", "")]
-        rate, core = (f"{row[name]:,.0f}" if row[name] >= 100 else f"{row[name]:.1f}" for name in ("rps", "per_core"))
-        spent = (f"{row[name]:.2f}" for name in ("p50_ms", "p99_ms"))
-        lines.append((row["work"], row["door"], row["encoding"], row["server"], rate, times[0], core, times[1], *spent))
-    widths = [max(len(str(line[column])) for line in lines) for column in range(len(head))]
+    head = ("work", "door", "encoding", "server", "requests/s", "×", "per core-s", "×", "p50 ms", "p99 ms")
+    return markdown([head, *map(_line, rows)])
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    rate, core = (f"{row[name]:,.0f}" if row[name] >= 100 else f"{row[name]:.1f}" for name in ("rps", "per_core"))
+    p50, p99 = (f"{row[name]:.2f}" for name in ("p50_ms", "p99_ms"))
+    times_rate, times_core = (f"{row[name]:g}" if name in row else "" for name in ("times_rps", "times_per_core"))
+    return row["work"], row["door"], row["encoding"], row["server"], rate, times_rate, core, times_core, p50, p99
+
+
+def markdown(lines: Sequence[tuple[str, ...]]) -> str:
+    """A table with its first line as the head."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    rule = tuple("-" * width for width in widths)
     return "\n".join(
-        "| "
-        + " | ".join(
-            str(cell).ljust(width, "-" if cell == "---" else " ") for cell, width in zip(line, widths, strict=True)
-        )
-        + " |"
-        for line in lines
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in (lines[0], rule, *lines[1:])
     )
 
 
-def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str, file: str) -> Path:
-    """Keep them under ``bench/results``, with the machine, the versions and the settings."""
+def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str | None, file: str) -> Path:
+    """Keep them under ``bench/results``, with the machine, the settings and the versions, also those of ``peer``."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / file
     about = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": _machine(),
-        "versions": {"penstock": {name: version(name) for name in _OURS}, REFERENCE: _of_peer(peer)},
+        "versions": {"penstock": {name: version(name) for name in _OURS}}
+        | ({REFERENCE: _of_peer(peer)} if peer else {}),
         "settings": dict(settings),
         "rows": rows,
     }

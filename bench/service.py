@@ -41,7 +41,13 @@ def main() -> None:
         results |= _measure(group, options)
     rows = report.rows_of(results)
     print(report.table(rows))
-    settings = {"rounds": options.rounds, "seconds": options.seconds, "seed": works.SEED, "works": options.works}
+    settings = {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "seed": works.SEED,
+        "works": options.works,
+        "options": options.options,
+    }
     print(f"\nkept in {report.write(rows, settings, options.peer, options.file)}")
 
 
@@ -53,6 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="of the works' names, doors and encodings: those with this text")
     parser.add_argument("--seldon", choices=_PEERS, help="the first of these that a Python is here for")
     parser.add_argument("--python", action="store_true", help="also our service with seldon-core's Python class")
+    parser.add_argument(
+        "--options", default="", help="more options of penstock serve, such as --options=--batch-wait=0.001"
+    )
     parser.add_argument("--file", default="latest.json", help="under bench/results (latest.json)")
     return parser.parse_args()
 
@@ -73,7 +82,7 @@ def _measure(group: str, options: argparse.Namespace) -> dict[tuple[Work, str], 
         shutil.copy(_WRAPPER, folder)
         cells = [work for work in _GROUPS[group](folder / "model.onnx") if options.only in " ".join(work.key)]
         results: dict[tuple[Work, str], list[Round]] = {}
-        running = _start(stack, folder, options.peer, server_prefix)
+        running = _start(stack, folder, options, server_prefix)
         for contenders, some in _matched(cells, running, python=options.python):
             print(f"{group}: {len(some)} works, {', '.join(contenders)}", flush=True)
             results |= measure(
@@ -87,14 +96,13 @@ def _measure(group: str, options: argparse.Namespace) -> dict[tuple[Work, str], 
         return {(work, name): results[work, name] for work in cells for name in running if (work, name) in results}
 
 
-def _start(stack: ExitStack, folder: Path, peer: str, prefix: Sequence[str]) -> dict[str, Server]:
-    logs = folder.parent
-    seldon = servers.seldon_core(folder, logs / "seldon.log", peer=peer, prefix=prefix)
-    return {
-        report.REFERENCE: stack.enter_context(seldon),
-        "penstock": stack.enter_context(servers.penstock(folder / "model.onnx", logs / "onnx.log", prefix=prefix)),
-        "penstock, class": stack.enter_context(servers.penstock(folder, logs / "class.log", prefix=prefix)),
-    }
+def _start(stack: ExitStack, folder: Path, options: argparse.Namespace, prefix: Sequence[str]) -> dict[str, Server]:
+    logs, more = folder.parent, options.options.split()
+    seldon = servers.seldon_core(folder, logs / "seldon.log", peer=options.peer, prefix=prefix)
+    onnx = servers.penstock(folder / "model.onnx", logs / "onnx.log", options=more, prefix=prefix)
+    python = servers.penstock(folder, logs / "class.log", options=more, prefix=prefix)
+    started = {report.REFERENCE: seldon, "penstock": onnx, "penstock, class": python}
+    return {name: stack.enter_context(server) for name, server in started.items()}
 
 
 def _matched(
