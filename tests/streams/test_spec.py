@@ -138,6 +138,14 @@ def test_what_is_wrong_is_told_with_file_and_key(tmp_path: Path, old: str, new: 
     assert failed.value.message.startswith(f"{path}: ")
 
 
+def test_bytes_cannot_be_put_into_json(tmp_path: Path) -> None:
+    text = (
+        SMALLEST.replace('format = "ndarray"', 'format = "ndarray"\nfeatures = "x"') + 'field = "y"\nformat = "binData"'
+    )
+    with pytest.raises(SetupError, match="sink.field puts the answer into JSON, which has no binData"):
+        load_stream(write(tmp_path, text))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="cannot be read: No such file"):
         load_stream(tmp_path / "none.toml")

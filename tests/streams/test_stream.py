@@ -15,6 +15,7 @@ from .conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from .conftest import Case
 
@@ -230,3 +231,42 @@ async def test_transactions_of_the_source_leave_gaps_and_aborted_records(
         # 10 records and 10 markers, the last of which no consumer is told of.
         await until(lambda: case.cluster.committed(f"penstock-{case.name}", case.source) >= 17)
     assert [json.loads(record.value)[0][0] for record in case.cluster.read(case.sink)] == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("door", ["grpc", "http"])
+async def test_the_model_may_be_a_service(case: Case, model: Path, working: Callable[..., Any], door: str) -> None:
+    from penstock.serving.lifecycle import running
+    from penstock.serving.settings import Settings
+
+    for number in range(100):
+        case.cluster.send(case.source, b"[[%d, 1], [1.5, 2]]" % number, key=b"k")
+    case.cluster.send(case.source, b"[[666]]", key=b"k")
+    case.cluster.flush()
+    async with running(Settings(model=model, version="1.2", grpc_port=0, http_port=0)) as service:
+        case.service = f'address = "{f"grpc://{service.grpc_address}" if door == "grpc" else service.http_address}"'
+        async with working(case.spec()) as worker:
+            await case.outcome(101)
+    results = case.cluster.read(case.sink)
+    assert [json.loads(record.value) for record in results] == [[[number + 1], [3.5]] for number in range(100)]
+    told = headers(results[0])
+    assert (told["penstock-model"], told["penstock-version"]) == ("sums", "1.2")
+    (dead,) = case.cluster.read(case.dead)
+    assert headers(dead)["penstock-dlq-reason"] == "MODEL_FAILED"
+    assert worker.metrics.totals()["calls"] < 50
+
+
+async def test_kinds_without_rows_have_a_call_each(case: Case, tmp_path: Path, working: Callable[..., Any]) -> None:
+    (tmp_path / "shout").mkdir()
+    (tmp_path / "shout" / "SeldonWrapper.py").write_text(
+        "class SeldonWrapper:\n    def predict(self, X, names=None):\n        return X.upper()\n"
+    )
+    case.service = f'model = "{tmp_path / "shout"}"'
+    for number in range(100):
+        case.cluster.send(case.source, b'{"id": %d, "text": "a%d"}' % (number, number), key=b"k")
+    case.cluster.send(case.source, b'{"id": 1, "text": 5}', key=b"k")
+    case.cluster.flush()
+    async with working(case.spec('format = "strData"\nfeatures = "text"', sink='field = "loud"')):
+        await case.outcome(101)
+    results = [json.loads(record.value) for record in case.cluster.read(case.sink)]
+    assert results == [{"id": n, "text": f"a{n}", "loud": f"A{n}"} for n in range(100)]
+    assert headers(case.cluster.read(case.dead)[0])["penstock-dlq-reason"] == "NOT_TEXT"

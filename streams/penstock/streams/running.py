@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("penstock.streams")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NOT_AGAIN = 10.0
 # They repeat in many lines what the stream tells in one.
-_TALKATIVE = ("faust", "mode", "aiokafka", "penstock.streams.faust_app")
+_TALKATIVE = ("faust", "mode", "aiokafka", "penstock.streams.faust_app", "penstock.streams.faust_transport")
 
 
 def run_worker(
@@ -93,6 +94,23 @@ def _progress(before: dict[str, int], now: dict[str, int], seconds: float) -> st
     )
 
 
+class _NotAgain(logging.Filter):
+    """Passes what others log once in ten seconds: 50 lines a second while a broker is away, 13 for one bad record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("penstock.streams"):
+            return True
+        now = monotonic()
+        if now - self._said.get(str(record.msg), -_NOT_AGAIN) < _NOT_AGAIN:
+            return False
+        self._said[str(record.msg)] = now
+        return True
+
+
 class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
     """Log lines that leave the renewed line of a terminal first."""
 
@@ -104,6 +122,8 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
 
 def _set_up_log(*, verbose: bool) -> None:
     handler = _Lines(sys.stderr)
+    if not verbose:
+        handler.addFilter(_NotAgain())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -176,8 +176,7 @@ def _agree(table: Table, stream: Stream) -> None:
     for one, other in (("source", "sink"), ("source", "dead_letter"), ("sink", "dead_letter")):
         if topics[one] == topics[other]:
             raise table.error(f"{one} and {other}", f"have the same topic, {topics[one]!r}; they must differ")
-    reads_json = stream.source.features or stream.source.format not in (Kind.BIN_DATA, Kind.STR_DATA)
-    if stream.sink.field and not reads_json:
-        raise table.error("sink.field", f"needs a source of JSON records, and {stream.source.format} is none")
+    if stream.sink.field and not (stream.source.features or stream.source.format is Kind.JSON_DATA):
+        raise table.error("sink.field", "needs a source of JSON objects: source.features, or jsonData as its format")
     if stream.sink.field and stream.sink.format is Kind.BIN_DATA:
         raise table.error("sink.field", "puts the answer into JSON, which has no binData; choose another format")
