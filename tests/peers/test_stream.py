@@ -18,7 +18,7 @@ from tests.peers.programs import program
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in an old way
-    from kafka import KafkaConsumer, KafkaProducer
+    from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from pathlib import Path
