@@ -1,38 +1,21 @@
 """The answers to a batch of payloads: few calls where all is well, and one bad payload fails alone.
 
-What a failed call means is decided by its error:
-
-- the payload is at fault, or the model with it: the batch is halved until the bad one is alone (`_settle`);
-- the service is away or overloaded: wait and ask again, for as long as it takes;
-- it may be either (no answer in time, an answer that makes no sense): halve, ask the single one three times, and
-  blame it only where the service says that it is ready;
-- neither will change by itself (no right to ask, wrong route): the stream stops, with nothing lost.
+A failed call is followed by what `fates.fate` says: halving until the bad payload is alone (`_settle`), waiting, or the
+end of the stream (`_try`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from enum import Enum, auto
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from penstock.proto import (
-    DeadlineExceeded,
-    ModelFailure,
-    ModelInputError,
-    ModelLoadError,
-    Overloaded,
-    PayloadError,
-    PenstockError,
-    RequestError,
-    ServiceError,
-    SetupError,
-    Unauthenticated,
-)
+from penstock.proto import Overloaded, PenstockError, ServiceError
 
 from .calls import Answer
+from .fates import Fate, fate
 from .patience import BackOff
 from .room import Room
 from .stacking import groups, rows_of, split, stack
@@ -48,33 +31,6 @@ if TYPE_CHECKING:
     from .spec import Stream
 
 _DOUBTS: Final = 3  # tries of a single payload that gets no sensible answer from a service that is ready
-
-
-class Fate(Enum):
-    """What follows from a failed call."""
-
-    BLAME = auto()
-    WAIT = auto()
-    DOUBT = auto()
-    STOP = auto()
-
-
-def fate(error: PenstockError) -> Fate:
-    """What a failed call means for what was asked."""
-    match error:
-        case PayloadError() | ModelInputError() | ModelFailure():
-            return Fate.BLAME
-        case RequestError():
-            return Fate.BLAME if error.http_status == 400 else Fate.STOP
-        case SetupError() | Unauthenticated():
-            return Fate.STOP
-        case ModelLoadError():
-            return Fate.WAIT
-        case DeadlineExceeded():
-            return Fate.DOUBT
-    if error.retryable:
-        return Fate.WAIT
-    return Fate.DOUBT
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.proto import ServiceError
+from penstock.proto import PenstockError, ServiceError
 
 from .calls import caller
 from .delivery import Delivery
@@ -101,6 +101,9 @@ class Worker:
     def failed(self, error: BaseException) -> None:
         """End `run` with ``error``."""
         self._stopping = True
+        if not isinstance(error, PenstockError):
+            _log.error("an error that nobody foresaw", exc_info=error)
+            error = ServiceError(f"the worker broke: {type(error).__name__}; the log has more", code="WORKER_BROKE")
         if not self._over.done():
             self._over.set_exception(error)
 
