@@ -1,10 +1,11 @@
 """How many records and rows a second one worker of a stream answers.
 
-    python -m bench.stream [--records 60000] [--rounds 3] [--kafka HOST:PORT] [--profile FILE]
+    python -m bench.stream [--records 100000] [--rounds 3] [--kafka HOST:PORT] [--profile FILE]
 
 A real broker, a worker started as a user would, the iris classifier inside it. Records are JSON, keyed, either of one
-row or of a hundred; both are measured in turn, round by round, so that a busy machine slows down both. The rate is
-taken between the first and the last tenth of the results, and every answer is compared with onnxruntime's own.
+row or of a hundred; a plain Faust agent does the same beside it. All are measured in turn, round by round, so that a
+busy machine slows down all of them. The rate is taken between the first and the last tenth of the results, and every
+answer is compared with onnxruntime's own.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ import numpy as np
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-ROWS = {"1 row a record": 1, "100 rows a record": 100}
+PLAIN = "a plain Faust agent, 1 row a record"
+ROWS = {"1 row a record": 1, "100 rows a record": 100, PLAIN: 1}
+# Fewer records where each takes longer, so that no measurement is much longer than the others.
+SHARE = {"1 row a record": 1, "100 rows a record": 4, PLAIN: 8}
 SPEC = """
 name = "{name}"
 [source]
@@ -118,17 +122,21 @@ async def check(address: str, topic: str, records: int, rows: int, model: Path) 
     np.testing.assert_allclose(answers.reshape(wanted.shape), wanted, rtol=1e-5)
 
 
-def start(spec: Path, log: Path, profile: str) -> subprocess.Popen[bytes]:
+def start(spec: Path, log: Path, profile: str, plain: dict[str, str]) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         command = [sys.executable, "-m", "penstock.cli", "stream", "run", str(spec)]
-        worker = subprocess.Popen(command, stdout=out, stderr=out)
+        if plain:
+            command = [sys.executable, str(Path(__file__).with_name("plain_faust.py")), "worker", "-l", "error"]
+        worker = subprocess.Popen(command, stdout=out, stderr=out, cwd=log.parent, env=os.environ | plain)
     if profile:
         spy = ["py-spy", "record", "-p", str(worker.pid), "-d", "12", "-r", "200", "-f", "raw", "-o", profile]
         subprocess.Popen(spy, stdout=subprocess.DEVNULL)
     return worker
 
 
-async def one(address: str, folder: Path, model: Path, records: int, rows: int, profile: str) -> tuple[float, float]:
+async def one(
+    address: str, folder: Path, model: Path, records: int, rows: int, profile: str, *, is_plain: bool
+) -> tuple[float, float]:
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
     name = f"bench-{uuid4().hex[:8]}"
@@ -139,7 +147,8 @@ async def one(address: str, folder: Path, model: Path, records: int, rows: int, 
     await fill(address, f"{name}-in", records, rows)
     spec = folder / "stream.toml"
     spec.write_text(SPEC.format(name=name, model=model, address=address))
-    worker = start(spec, folder / "worker.log", profile)
+    plain = {"NAME": name, "ADDRESS": address, "MODEL": str(model)} if is_plain else {}
+    worker = start(spec, folder / "worker.log", profile, plain)
     try:
         rate, cpu = await measure(address, f"{name}-out", records, psutil.Process(worker.pid))
         await check(address, f"{name}-out", records, rows, model)
@@ -156,8 +165,8 @@ async def rounds(address: str, records: int, times: int, profile: str) -> dict[s
         model = train(folder)
         for turn in range(times):
             for name, rows in ROWS.items():
-                count = records if rows == 1 else records // 6
-                rate, cpu = await one(address, folder, model, count, rows, profile if rows == 1 else "")
+                count, spy = records // SHARE[name], profile if name == "1 row a record" else ""
+                rate, cpu = await one(address, folder, model, count, rows, spy, is_plain=name == PLAIN)
                 seen[name].append((rate, cpu))
                 print(f"round {turn + 1}, {name}: {rate:,.0f} records/s, {rate * rows:,.0f} rows/s", flush=True)
     return {
@@ -172,7 +181,7 @@ async def rounds(address: str, records: int, times: int, profile: str) -> dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=60_000)
+    parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kafka", default="", help="a broker that is there; one is started where not given")
     parser.add_argument(
