@@ -30,15 +30,18 @@ if TYPE_CHECKING:
     from penstock.streams.faust_engine import Worker
 
 MODEL = '''
+import time
 import numpy as np
 
 class SeldonWrapper:
-    """Answers each row with its sum; 666 in front breaks it, 667 makes it slow."""
+    """Answers each row with its sum; 666 in front breaks it, 667 makes it hang for two seconds."""
 
     def predict(self, X, features_names=None):
         X = np.asarray(X, dtype=float)
         if (X[:, 0] == 666).any():
             raise ValueError("a row that this model cannot bear")
+        if (X[:, 0] == 667).any():
+            time.sleep(2)
         return X.sum(axis=1, keepdims=True)
 
     def class_names(self):

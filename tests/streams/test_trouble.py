@@ -159,6 +159,24 @@ def _WAITS(case: Case) -> tuple[str, dict[str, str]]:  # noqa: N802
     return "penstock_stream_waits_total", {"stream": case.name}
 
 
+async def test_a_record_that_makes_the_model_hang_is_set_aside_alone(case: Case, working: Callable[..., Any]) -> None:
+    case.service += "\ndeadline = 0.3"
+    async with working(case.spec(extra="[batch]\nwait = 0.5")):
+        case.cluster.send(case.source, b"[[0]]", key=b"k")
+        case.cluster.flush()
+        await case.outcome(1)
+        for number in range(660, 676):
+            if number != 666:
+                case.cluster.send(case.source, b"[[%d]]" % number, key=b"k")
+        case.cluster.flush()
+        await case.outcome(16)
+    results = [json.loads(record.value)[0][0] for record in case.cluster.read(case.sink)]
+    assert results == [0, *(number for number in range(660, 676) if number not in (666, 667))]
+    (dead,) = case.cluster.read(case.dead)
+    assert dead.value == b"[[667]]"
+    assert dict(dead.headers)["penstock-dlq-reason"] == b"DEADLINE_EXCEEDED"
+
+
 async def test_a_stop_does_not_wait_for_a_service_that_is_away(case: Case, working: Callable[..., Any]) -> None:
     case.service = f'address = "grpc://127.0.0.1:{_nobody()}"'
     await fill(case.cluster, case.source, 3, range(100))

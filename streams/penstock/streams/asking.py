@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .patience import Patience
     from .spec import Stream
 
-_DOUBTS: Final = 3  # tries of a single payload that gets no sensible answer from a service that is ready
+_DOUBTS: Final = 3  # tries of a single payload before another one is asked to find out whether the service works
 
 
 @dataclass(slots=True)
@@ -64,6 +64,7 @@ class Asker:
         self._room = Room(stream.service.concurrency, stream.batch.rows)
         self._back_off = BackOff(patience, stream.service.address or "the model")
         self._row_by_row = True
+        self._proof: Payload | None = None
 
     async def ask(self, questions: Sequence[Question]) -> None:
         """Put an answer or an error to each question.
@@ -114,6 +115,7 @@ class Asker:
     async def _try(self, group: list[Question], started: float) -> PenstockError | None:
         """Ask for a group, waiting for the service where it is away; the error that is the group's own fault."""
         overloaded = doubts = 0
+        works = False
         while True:
             error = await self._call(group, started)
             if error is None:
@@ -126,14 +128,29 @@ class Asker:
                     return error
                 case Fate.DOUBT:
                     doubts += 1
-                    if len(group) > 1 or (doubts >= _DOUBTS and await self._is_ready()):
+                    if len(group) > 1 or works:
                         return error
                 case Fate.WAIT if isinstance(error, Overloaded):
                     overloaded += 1
                     if len(group) > 1 and overloaded > 1:
                         return error
-            self._metrics.waits.inc()
-            await self._back_off.wait(error.message)
+            await self._wait(error)
+            if doubts >= _DOUBTS and self._proof is not None:
+                works = await self._until_it_works(self._proof, error)
+
+    async def _until_it_works(self, proof: Payload, error: PenstockError) -> bool:
+        """Wait until something that was answered before is answered again."""
+        while True:
+            try:
+                await self._caller.predict(proof, uuid4().hex)
+            except PenstockError:
+                await self._wait(error)
+            else:
+                return True
+
+    async def _wait(self, error: PenstockError) -> None:
+        self._metrics.waits.inc()
+        await self._back_off.wait(error.message)
 
     async def _call(self, group: list[Question], started: float) -> PenstockError | None:
         payloads = [question.payload for question in group]
@@ -150,14 +167,9 @@ class Asker:
             # A model that does not answer row by row will not do so with the next batch either.
             self._row_by_row = False
             return ServiceError("the answer does not have a row for each row that was asked", code="ROWS_DIFFER")
+        self._proof = payloads[0]
         seconds = perf_counter() - started
         for question, part in zip(group, parts, strict=True):
             question.answer = Answer(part, reply.model, reply.version)
             question.seconds = seconds
         return None
-
-    async def _is_ready(self) -> bool:
-        try:
-            return await self._caller.ready()
-        except PenstockError:
-            return False

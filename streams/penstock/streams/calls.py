@@ -45,10 +45,6 @@ class Caller(Protocol):
         """
         ...
 
-    async def ready(self) -> bool:
-        """Whether it answers at all."""
-        ...
-
 
 @asynccontextmanager
 async def caller(service: Service) -> AsyncIterator[Caller]:
@@ -101,10 +97,6 @@ class RemoteModel:
         if not model:
             model, version = await self._told()
         return Answer(reply.payload, model, version)
-
-    async def ready(self) -> bool:
-        """Whether it answers at all."""
-        return await self._client.ready()
 
     async def _told(self) -> tuple[str, str]:
         """What a service that does not name its model in each answer tells about itself, asked once."""

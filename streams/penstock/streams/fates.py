@@ -27,7 +27,7 @@ class Fate(Enum):
         BLAME: the payload is at fault, or the model with it: find the bad one and set it aside.
         WAIT: the service is away or overloaded: ask again, for as long as it takes.
         DOUBT: it may be either (no answer in time, an answer that makes no sense): halve, ask a single one three
-            times, and blame it only where the service says that it is ready.
+            times, and blame it only once the service has answered another one and then again not this one.
         STOP: neither will change by itself (no right to ask, wrong route): the stream ends, with nothing lost.
     """
 

@@ -30,10 +30,6 @@ class LocalModel:
             raise ServiceError("the model answered without a payload", code="NO_PAYLOAD")
         return Answer(reply.payload, self._service.model.name, self._service.model.version)
 
-    async def ready(self) -> bool:
-        """Whether it answers at all."""
-        return self._service.ready
-
 
 @asynccontextmanager
 async def local_model(path: Path, deadline: float) -> AsyncIterator[LocalModel]:
