@@ -1,10 +1,10 @@
 """The micro-batcher: what arrives while the model is busy goes in one run, and nothing ever waits for a timer.
 
-1. `Batcher.submit` puts a request in the queue and asks for a turn of the event loop.
-2. In that turn, everything that arrived is there. The oldest request, and all behind it that may run with it (equal
-   keys, up to ``max_rows``), are taken out together.
+1. `Batcher.submit` puts a request in the queue and asks for a run.
+2. The event loop goes round until a few rounds have brought nothing new: some microseconds where nobody else calls.
+   Then the oldest request, and all behind it that may run with it (equal keys, up to ``max_rows``), are taken out.
 3. They run in the event loop where runs of that size have been short, else in the worker thread; what arrives
-   meanwhile is gathered for the next turn.
+   meanwhile is gathered for the next run.
 4. Each answer goes to the request it belongs to. Where a run fails, its halves are run, until what fails is alone.
 
 A request that is cancelled or late is dropped when its turn comes: its future is already done.
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 # Below this many seconds a hand-over to the thread and back costs more than it frees; above, other callers notice.
 _SHORT = 0.0005
+# Rounds of the event loop without a new request after which a run begins. grpcio brings in one request in two to four
+# rounds, so with 64 callers 0 rounds make runs of 1.2 rows, 6 rounds runs of dozens: 300 µs of CPU a call against 190.
+# An empty round takes about 2 µs, which is all that a lone caller waits.
+_QUIET_ROUNDS = 6
+# Seconds after which a run begins, however many requests still come.
+_LONGEST_GATHERING = 0.001
 # How much the newest run counts in the running mean of its size.
 _NEWEST = 0.2
 
@@ -110,7 +116,17 @@ class Batcher:
         if self._wait and not full:
             self._turn_at = self._loop.call_later(self._wait, self._turn)
         else:
-            self._turn_at = self._loop.call_soon(self._turn)
+            end = self._loop.time() + _LONGEST_GATHERING
+            self._turn_at = self._loop.call_soon(self._gather, self._rows, _QUIET_ROUNDS, end)
+
+    def _gather(self, seen: int, rounds: int, end: float) -> None:
+        rows = self._rows
+        if rows > seen:
+            rounds = _QUIET_ROUNDS
+        if not rounds or rows >= self._max_rows or self._loop.time() >= end:
+            self._turn()
+        else:
+            self._turn_at = self._loop.call_soon(self._gather, rows, rounds - 1, end)
 
     def _turn(self) -> None:
         self._turn_at = None
