@@ -25,7 +25,7 @@ from .regular import read_regular, write_regular
 from .tensors import read_tensor, write_tensor
 from .tftensor import plain_array, read_tftensor, write_tftensor
 from .values import read_list, read_value, text_bytes, write_list, write_value
-from .wire import FIXED32, LENGTH, Chunk, Field, length_field, scan, text_at
+from .wire import FIXED32, LENGTH, Chunk, Field, length_field, scan, text_at, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,8 +192,12 @@ def _payload_field(payload: Payload) -> list[Chunk]:
         form = length_field(_TFTENSOR, write_tftensor(payload.array))
     else:
         form = length_field(_NDARRAY, [write_ndarray(payload.array)])
-    names = [chunk for name in payload.names for chunk in length_field(_NAMES, [text_bytes(name)])]
-    return length_field(_DATA, names + form)
+    names = b"".join(_name(text_bytes(name)) for name in payload.names)
+    return length_field(_DATA, [names, *form])
+
+
+def _name(text: bytes) -> bytes:
+    return b"\x0a" + varint(len(text)) + text
 
 
 def write_ndarray(array: Array) -> Chunk:
