@@ -49,6 +49,9 @@ def array_of(nested: Json, limits: Limits, *, words: bool = True) -> Array:
     Raises:
         PayloadError: not a list. LimitError: too many dimensions or elements.
     """
+    if isinstance(nested, np.ndarray):  # from `numbertext`
+        limits.check_shape(nested.shape)
+        return nested
     if not isinstance(nested, list):
         raise PayloadError(f"an ndarray is a list, not {_json_name(nested)}", code="NOT_A_LIST")
     shape, flat = _regular_prefix(nested, limits)

@@ -11,6 +11,7 @@ from .base64text import decode_base64
 from .errors import ConversionError, PayloadError
 from .jsontext import dumps, finite, json_array, loads
 from .limits import DEFAULT_LIMITS
+from .numbertext import loads_numbers
 from .payload import Kind, Payload
 from .tensors import tensor_from_json, tensor_to_json
 from .tftensor import plain_array, read_tftensor, tftensor_from_json, tftensor_to_json, write_tftensor
@@ -43,7 +44,8 @@ def decode(
         return Payload(kind, _utf8(content))
     if kind is Kind.TFTENSOR and content[:1] != b"{":
         return Payload(kind, read_tftensor(content, 0, len(content), limits))
-    return Payload(kind, value_from_json(kind, loads(content, limits), limits))
+    parse = loads_numbers if kind in (Kind.NDARRAY, Kind.TENSOR) else loads
+    return Payload(kind, value_from_json(kind, parse(content, limits), limits))
 
 
 def value_from_json(kind: Kind, value: Json, limits: Limits) -> Json | Array:

@@ -14,6 +14,7 @@ from .content import json_value, value_from_json
 from .errors import PayloadError
 from .jsontext import dumps, finite, loads
 from .limits import DEFAULT_LIMITS
+from .numbertext import loads_numbers
 from .payload import Feedback, Kind, Message, Meta, Metric, Payload, Status
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def read_json_message(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     Raises:
         PayloadError: what is wrong, and with which key. LimitError: too large, too many, too deep.
     """
-    return message_from_json(loads(body, limits), limits)
+    return message_from_json(loads_numbers(body, limits), limits)
 
 
 def message_from_json(value: Json, limits: Limits = DEFAULT_LIMITS) -> Message:

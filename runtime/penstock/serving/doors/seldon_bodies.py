@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from penstock.proto import PayloadError, RequestError
 from penstock.proto.base64text import encode_base64
 from penstock.proto.jsontext import loads
+from penstock.proto.numbertext import loads_numbers
 
 if TYPE_CHECKING:
     from penstock.proto import Limits
@@ -34,7 +35,7 @@ def json_of(request: Request, limits: Limits) -> Json:
     text = _text(request, media_type)
     if not text.strip():
         raise PayloadError("the request has no JSON: neither body, form field json nor query json", code="NO_JSON")
-    return loads(text, limits)
+    return loads_numbers(text, limits)
 
 
 def _text(request: Request, media_type: bytes) -> bytes:
