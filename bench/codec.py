@@ -70,7 +70,13 @@ def main() -> None:
     numbers = np.random.default_rng(SEED).normal(0, 100, (1000, 1000))
     rows = [_measure(task, options) for task in tasks(numbers)]
     print(table(rows))
-    settings = {"repeats": options.repeats, "seed": SEED, "numbers": numbers.size, "shape": numbers.shape}
+    settings = {
+        "commit": report.commit(),
+        "repeats": options.repeats,
+        "seed": SEED,
+        "numbers": numbers.size,
+        "shape": numbers.shape,
+    }
     print(f"\nkept in {report.write(rows, settings, None, options.file)}")
 
 

@@ -89,7 +89,6 @@ def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str | N
     path = RESULTS / file
     about = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
         "machine": _machine(),
         "versions": {"penstock": {name: version(name) for name in _OURS}}
         | ({REFERENCE: _of_peer(peer)} if peer else {}),
@@ -100,7 +99,8 @@ def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str | N
     return path
 
 
-def _commit() -> str:
+def commit() -> str:
+    """What is measured; asked before it is, as the code may change meanwhile."""
     asked = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 

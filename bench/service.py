@@ -36,12 +36,14 @@ def main() -> None:
     options = _options()
     load.check_tools()
     options.peer = options.seldon or _best_peer()
+    commit = report.commit()
     results: dict[tuple[Work, str], list[Round]] = {}
     for group in options.works:
         results |= _measure(group, options)
     rows = report.rows_of(results)
     print(report.table(rows))
     settings = {
+        "commit": commit,
         "rounds": options.rounds,
         "seconds": options.seconds,
         "seed": works.SEED,
