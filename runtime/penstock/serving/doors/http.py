@@ -67,6 +67,7 @@ async def start_http(service: Service, settings: Settings) -> tuple[HttpServer, 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
     )
     config.load()
