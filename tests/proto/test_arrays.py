@@ -23,7 +23,7 @@ from penstock.proto import (
     write_json_message,
     write_message,
 )
-from penstock.proto.tftensor import TYPES
+from penstock.proto.tensor_types import TYPES
 
 PLAIN = [t for t in TYPES.values() if t.dtype.kind in "biuf" and t.dtype.isbuiltin == 1]
 ARRAY_KINDS = [Kind.NDARRAY, Kind.TENSOR, Kind.TFTENSOR]

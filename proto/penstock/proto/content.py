@@ -14,7 +14,8 @@ from .limits import DEFAULT_LIMITS
 from .numbertext import loads_numbers
 from .payload import Kind, Payload
 from .tensors import tensor_from_json, tensor_to_json
-from .tftensor import plain_array, read_tftensor, tftensor_from_json, tftensor_to_json, write_tftensor
+from .tftensor import plain_array, read_tftensor, write_tftensor
+from .tftensor_json import tftensor_from_json, tftensor_to_json
 
 if TYPE_CHECKING:
     from .limits import Limits

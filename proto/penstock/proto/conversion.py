@@ -19,7 +19,8 @@ from .errors import ConversionError, PayloadError
 from .jsontext import dumps, loads
 from .limits import DEFAULT_LIMITS
 from .payload import Kind, Payload
-from .tftensor import plain_array, tf_values
+from .tensor_types import tf_values
+from .tftensor import plain_array
 from .values import text_bytes
 
 if TYPE_CHECKING:
