@@ -11,7 +11,7 @@ import json
 import math
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
@@ -20,6 +20,11 @@ import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from penstock.proto import prediction_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .conftest import Served
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parents[2] / "shared" / "golden"
@@ -45,18 +50,18 @@ RECORDINGS = recordings() if GOLDEN.is_dir() else []
 
 
 @pytest.fixture(scope="module")
-def service(serve):
+def service(serve: Callable[..., Served]) -> Served:
     return serve("golden")
 
 
 @pytest.fixture(scope="module")
-def http(service):
+def http(service: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=service.http) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def channel(service):
+def channel(service: Served) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(service.grpc) as channel:
         yield channel
 
@@ -75,7 +80,7 @@ def parts(answer: Any) -> dict[str, Any]:
     """An answer by its parts: those of data, meta and status one by one."""
     if not isinstance(answer, dict):
         return {"body": answer}
-    split = {}
+    split: dict[str, Any] = {}
     for key, value in answer.items():
         if key in {"data", "meta", "status"} and isinstance(value, dict):
             split |= {f"{key}.{inner}": item for inner, item in value.items()}
@@ -114,7 +119,7 @@ def ask_rest(http: httpx.Client, recorded: dict[str, Any], request: httpx.Reques
 
 def ask_grpc(channel: grpc.Channel, recorded: dict[str, Any], path: str, body: bytes, reply: Any) -> dict[str, Any]:
     try:
-        answer = reply.FromString(channel.unary_unary(f"/seldon.protos.{path}")(body))
+        answer = reply.FromString(channel.unary_unary(f"/seldon.protos.{path}", None, None)(body))
         answered = {"code": "OK", **parts(MessageToDict(answer))}
     except grpc.RpcError as error:
         answered = {"code": error.code().name, "details": error.details()}
@@ -204,7 +209,7 @@ def test_a_tftensor_is_answered_with_the_numbers_recorded_for_a_tensor(channel: 
     content = json.loads((GOLDEN / VERSIONS[0] / "tftensor_content.json").read_text())
     recorded = json.loads((GOLDEN / VERSIONS[0] / "tensor.json").read_text())
     body = ParseDict(content["request"], pb.SeldonMessage()).SerializeToString()
-    answer = pb.SeldonMessage.FromString(channel.unary_unary("/seldon.protos.Seldon/Predict")(body))
+    answer = pb.SeldonMessage.FromString(channel.unary_unary("/seldon.protos.Seldon/Predict", None, None)(body))
     numbers = np.frombuffer(answer.data.tftensor.tensor_content, np.float32)
     expected = recorded["grpc:Seldon/Predict"]["json"]["data"]["tensor"]["values"]
     np.testing.assert_allclose(numbers, expected, rtol=1e-5)

@@ -8,8 +8,10 @@ import pytest
 from onnx import TensorProto, helper, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from ..conftest import Served
 
 
 @pytest.fixture(scope="session")
@@ -40,34 +42,34 @@ def named_tensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def units(serve):
+def units(serve: Callable[..., Served]) -> Served:
     return serve("units")
 
 
 @pytest.fixture(scope="session")
-def named(serve, named_tensors):
+def named(serve: Callable[..., Served], named_tensors: Path) -> Served:
     return serve(named_tensors, name="named", version="3")
 
 
 @pytest.fixture(scope="session")
-def http(units) -> Iterator[httpx.Client]:
+def http(units: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=units.http) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def channel(units) -> Iterator[grpc.Channel]:
+def channel(units: Served) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(units.grpc) as channel:
         yield channel
 
 
 @pytest.fixture(scope="session")
-def named_http(named) -> Iterator[httpx.Client]:
+def named_http(named: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=named.http) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def named_channel(named) -> Iterator[grpc.Channel]:
+def named_channel(named: Served) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(named.grpc) as channel:
         yield channel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -16,19 +17,28 @@ from penstock.proto import Limits
 from penstock.proto import open_inference_pb2 as oi
 from penstock.proto import prediction_pb2 as pb
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def call(channel, path, request=b"", reply=pb.SeldonMessage, **options):
+    from google.protobuf.message import Message
+
+    from ..conftest import Served
+
+
+def call(
+    channel: grpc.Channel, path: str, request: bytes | Message = b"", reply: Any = pb.SeldonMessage, **options: Any
+) -> Any:
     body = request if isinstance(request, bytes) else request.SerializeToString()
-    return reply.FromString(channel.unary_unary(path)(body, **options))
+    return reply.FromString(channel.unary_unary(path, None, None)(body, **options))
 
 
-def failure(channel, path, request=b"", **options):
+def failure(channel: grpc.Channel, path: str, request: bytes | Message = b"", **options: Any) -> tuple[str, str]:
     with pytest.raises(grpc.RpcError) as caught:
         call(channel, path, request, **options)
-    return caught.value.code().name, caught.value.details()
+    return caught.value.code().name, caught.value.details() or ""
 
 
-def tensor(*values):
+def tensor(*values: float) -> pb.SeldonMessage:
     message = pb.SeldonMessage()
     message.data.tensor.shape.extend([1, len(values)])
     message.data.tensor.values.extend(values)
@@ -39,18 +49,18 @@ PREDICT = "/seldon.protos.Seldon/Predict"
 
 
 @pytest.mark.parametrize("service", ["Seldon", "Model"])
-def test_predict(channel, service):
+def test_predict(channel: grpc.Channel, service: str) -> None:
     answer = call(channel, f"/seldon.protos.{service}/Predict", tensor(1, 2))
     assert list(answer.data.tensor.values) == [1, 2]
     assert answer.meta.puid
 
 
-def test_puid_comes_in_the_metadata(channel):
+def test_puid_comes_in_the_metadata(channel: grpc.Channel) -> None:
     assert call(channel, PREDICT, tensor(1), metadata=[("seldon-puid", "p1")]).meta.puid == "p1"
 
 
 @pytest.mark.parametrize("service", ["Seldon", "Model", "Generic", "Router"])
-def test_feedback(channel, service):
+def test_feedback(channel: grpc.Channel, service: str) -> None:
     answer = call(channel, f"/seldon.protos.{service}/SendFeedback", pb.Feedback(request=tensor(1), reward=0.0))
     assert answer.WhichOneof("data_oneof") == "data"
 
@@ -66,17 +76,17 @@ def test_feedback(channel, service):
         ("Router/Route", [1]),
     ],
 )
-def test_units(channel, path, values):
+def test_units(channel: grpc.Channel, path: str, values: list[float]) -> None:
     assert list(call(channel, f"/seldon.protos.{path}", tensor(1, 2)).data.tensor.values) == values
 
 
 @pytest.mark.parametrize("service", ["Generic", "Combiner"])
-def test_aggregate(channel, service):
+def test_aggregate(channel: grpc.Channel, service: str) -> None:
     messages = pb.SeldonMessageList(seldonMessages=[tensor(1, 2), tensor(3, 4)])
     assert list(call(channel, f"/seldon.protos.{service}/Aggregate", messages).data.tensor.values) == [4, 6]
 
 
-def test_metadata(named_channel):
+def test_metadata(named_channel: grpc.Channel) -> None:
     about = call(named_channel, "/seldon.protos.Model/Metadata", reply=pb.SeldonModelMetadata)
     assert about.name == "named"
     assert about == call(named_channel, "/seldon.protos.Seldon/ModelMetadata", reply=pb.SeldonModelMetadata)
@@ -84,7 +94,7 @@ def test_metadata(named_channel):
     assert list(graph.models) == ["named"]
 
 
-def test_what_the_caller_did_wrong(channel):
+def test_what_the_caller_did_wrong(channel: grpc.Channel) -> None:
     code, text = failure(channel, PREDICT, b"\xff\xff")
     assert (code, text.partition(": ")[0]) == ("INVALID_ARGUMENT", "BAD_WIRE")
     wrong = tensor(1, 2)
@@ -95,24 +105,24 @@ def test_what_the_caller_did_wrong(channel):
     assert failure(channel, "/seldon.protos.Seldon/Nope")[0] == "UNIMPLEMENTED"
 
 
-def test_what_the_model_raised_stays_in_the_log(channel):
+def test_what_the_model_raised_stays_in_the_log(channel: grpc.Channel) -> None:
     code, text = failure(channel, PREDICT, pb.SeldonMessage(strData="boom"))
     assert code == "INTERNAL"
     assert text
     assert "swordfish" not in text
 
 
-def test_the_clients_deadline_reaches_the_service(channel, units):
+def test_the_clients_deadline_reaches_the_service(channel: grpc.Channel, units: Served) -> None:
     assert failure(channel, PREDICT, pb.SeldonMessage(strData="sleep 0.5"), timeout=0.1)[0] == "DEADLINE_EXCEEDED"
 
 
-def test_the_services_deadline_holds_without_one_of_the_client(serve):
+def test_the_services_deadline_holds_without_one_of_the_client(serve: Callable[..., Served]) -> None:
     with grpc.insecure_channel(serve("units", deadline=0.2).grpc) as channel:
         code, text = failure(channel, PREDICT, pb.SeldonMessage(strData="sleep 0.6"))
     assert (code, text.partition(": ")[0]) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
 
 
-def test_too_large(serve):
+def test_too_large(serve: Callable[..., Served]) -> None:
     with grpc.insecure_channel(serve("units", limits=Limits(message_bytes=100_000)).grpc) as channel:
         code, text = failure(channel, PREDICT, pb.SeldonMessage(strData="x" * 200_000))
         assert code == "RESOURCE_EXHAUSTED"
@@ -120,14 +130,15 @@ def test_too_large(serve):
         assert call(channel, PREDICT, pb.SeldonMessage(strData="x" * 90_000)).strData
 
 
-def test_messages_above_grpcs_own_limit_pass(units):
+def test_messages_above_grpcs_own_limit_pass(units: Served) -> None:
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(units.grpc, options=options) as channel:
         assert len(call(channel, PREDICT, pb.SeldonMessage(binData=bytes(9_000_000))).binData) == 9_000_000
 
 
-def infer_request(**changes):
-    request = oi.ModelInferRequest(**{"model_name": "named", "id": "42"} | changes)
+def infer_request(**changes: str) -> oi.ModelInferRequest:
+    fields: dict[str, Any] = {"model_name": "named", "id": "42"} | changes
+    request = oi.ModelInferRequest(**fields)
     a = request.inputs.add(name="a", datatype="FP32", shape=[1, 2])
     a.contents.fp32_contents.extend([1, 2])
     b = request.inputs.add(name="b", datatype="INT64", shape=[1, 1])
@@ -140,7 +151,7 @@ def infer_request(**changes):
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
-def test_infer_with_typed_contents_is_answered_raw(named_channel):
+def test_infer_with_typed_contents_is_answered_raw(named_channel: grpc.Channel) -> None:
     answer = call(named_channel, INFER, infer_request(), oi.ModelInferResponse)
     assert (answer.model_name, answer.model_version, answer.id) == ("named", "3", "42")
     raw = {output.name: raw for output, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)}
@@ -149,7 +160,7 @@ def test_infer_with_typed_contents_is_answered_raw(named_channel):
     assert raw["t"] == b"\x02\x00\x00\x00" + "ü".encode()
 
 
-def test_infer_with_raw_contents_and_chosen_outputs(named_channel):
+def test_infer_with_raw_contents_and_chosen_outputs(named_channel: grpc.Channel) -> None:
     request = infer_request()
     for item in request.inputs:
         item.ClearField("contents")
@@ -160,13 +171,13 @@ def test_infer_with_raw_contents_and_chosen_outputs(named_channel):
     np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], np.float32), [2, 2])
 
 
-def test_infer_errors(named_channel):
+def test_infer_errors(named_channel: grpc.Channel) -> None:
     assert failure(named_channel, INFER, infer_request(model_name="other"))[0] == "NOT_FOUND"
     assert failure(named_channel, INFER, infer_request(model_version="9"))[0] == "NOT_FOUND"
     assert failure(named_channel, INFER, b"\xff")[0] == "INVALID_ARGUMENT"
 
 
-def test_inference_server_tells_about_itself(named_channel):
+def test_inference_server_tells_about_itself(named_channel: grpc.Channel) -> None:
     service = "/inference.GRPCInferenceService/"
     assert call(named_channel, service + "ServerLive", reply=oi.ServerLiveResponse).live
     assert call(named_channel, service + "ServerReady", reply=oi.ServerReadyResponse).ready
@@ -180,7 +191,7 @@ def test_inference_server_tells_about_itself(named_channel):
     assert (about.inputs[0].name, about.inputs[0].datatype, list(about.inputs[0].shape)) == ("a", "FP32", [-1, 2])
 
 
-def test_health(channel):
+def test_health(channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     serving = health_pb2.HealthCheckResponse.SERVING
     for name in ("", "seldon.protos.Seldon", "inference.GRPCInferenceService"):
@@ -194,10 +205,10 @@ def test_health(channel):
     watch.cancel()
 
 
-def test_reflection_describes_every_service(channel):
+def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
 
-    def ask(**request):
+    def ask(**request: str) -> reflection_pb2.ServerReflectionResponse:
         return next(stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**request)])))
 
     names = [entry.name for entry in ask(list_services="").list_services_response.service]
@@ -208,8 +219,8 @@ def test_reflection_describes_every_service(channel):
         assert any(name == f"{file.package}.{service.name}" for file in described for service in file.service)
 
 
-def test_a_call_that_the_client_cancels_leaves_the_server_well(channel):
-    pending = channel.unary_unary(PREDICT).future(pb.SeldonMessage(strData="sleep 0.3").SerializeToString())
+def test_a_call_that_the_client_cancels_leaves_the_server_well(channel: grpc.Channel) -> None:
+    pending = channel.unary_unary(PREDICT, None, None).future(pb.SeldonMessage(strData="sleep 0.3").SerializeToString())
     threading.Timer(0.05, pending.cancel).start()
     with pytest.raises(grpc.FutureCancelledError):
         pending.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import grpc
@@ -14,6 +15,12 @@ from hypothesis import strategies as st
 
 from penstock.proto import open_inference_pb2 as oi
 from penstock.proto import prediction_pb2 as pb
+
+if TYPE_CHECKING:
+    import httpx
+    from google.protobuf.message import Message
+
+    from ..conftest import Served
 
 DEPTHS = (50, 100, 1000, 100_000)
 REST = ("/predict", "/send-feedback", "/aggregate", "/transform-input", "/route", "/v2/models/units/infer")
@@ -28,15 +35,15 @@ RPC = (
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def rest_status(http, path, body, content_type="application/json"):
+def rest_status(http: httpx.Client, path: str, body: bytes, content_type: str = "application/json") -> int:
     answer = http.post(path, content=body, headers={"content-type": content_type})
     assert answer.status_code < 500, f"{path} {body[:100]!r}: {answer.text}"
     return answer.status_code
 
 
-def rpc_code(channel, path, body):
+def rpc_code(channel: grpc.Channel, path: str, body: bytes) -> str:
     try:
-        channel.unary_unary(path)(body, timeout=10)
+        channel.unary_unary(path, None, None)(body, timeout=10)
     except grpc.RpcError as error:
         code = error.code().name
         assert code not in {"INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE"}, error.details()
@@ -47,7 +54,7 @@ def rpc_code(channel, path, body):
 
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("form", ["ndarray", "jsonData", "objects", "tags", "whole", "inputs"])
-def test_nesting_bombs_in_json(http, depth, form):
+def test_nesting_bombs_in_json(http: httpx.Client, depth: int, form: str) -> None:
     lists = b"[" * depth + b"1" + b"]" * depth
     objects = b'{"a":' * depth + b"1" + b"}" * depth
     path, body = {
@@ -64,7 +71,7 @@ def test_nesting_bombs_in_json(http, depth, form):
     assert rest_status(http, path, body) in ({200, 400, 413} if depth == 50 else {400, 413})
 
 
-def nested_value(depth):
+def nested_value(depth: int) -> bytes:
     value = b"\x11" + bytes(8)
     for _ in range(depth):
         inner = b"\x0a" + varint(len(value)) + value
@@ -72,7 +79,7 @@ def nested_value(depth):
     return value
 
 
-def varint(value):
+def varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -80,13 +87,13 @@ def varint(value):
     return bytes([*out, value])
 
 
-def field(number, body):
+def field(number: int, body: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
 @pytest.mark.parametrize("depth", [50, 100, 1000, 20_000])
 @pytest.mark.parametrize("form", ["jsonData", "ndarray", "tags"])
-def test_nesting_bombs_in_protobuf(channel, depth, form):
+def test_nesting_bombs_in_protobuf(channel: grpc.Channel, depth: int, form: str) -> None:
     value = nested_value(depth)
     body = {
         "jsonData": lambda: field(6, value),
@@ -101,7 +108,7 @@ def test_nesting_bombs_in_protobuf(channel, depth, form):
 
 @FEW
 @given(path=st.sampled_from(REST), body=st.binary(max_size=200))
-def test_random_bytes_over_rest(http, path, body):
+def test_random_bytes_over_rest(http: httpx.Client, path: str, body: bytes) -> None:
     rest_status(http, path, body)
     rest_status(http, path, body, "multipart/form-data; boundary=B")
     rest_status(http, path, body, "application/x-www-form-urlencoded")
@@ -144,20 +151,21 @@ JSON = st.recursive(
 
 @FEW
 @given(path=st.sampled_from(REST), value=st.dictionaries(KEYS, JSON, max_size=4))
-def test_likely_json_over_rest(http, path, value):
+def test_likely_json_over_rest(http: httpx.Client, path: str, value: dict[str, Any]) -> None:
     rest_status(http, path, json.dumps(value).encode())
 
 
 @FEW
 @given(path=st.sampled_from(RPC), body=st.binary(max_size=200))
-def test_random_bytes_over_grpc(channel, path, body):
+def test_random_bytes_over_grpc(channel: grpc.Channel, path: str, body: bytes) -> None:
     rpc_code(channel, path, body)
 
 
-def seeds():
+def seeds() -> list[tuple[str, Message]]:
+    rows: list[Any] = [[1.0, "x", None, True], [2.0]]
     message = pb.SeldonMessage()
     message.data.names.extend(["a", "b"])
-    message.data.ndarray.extend([[1.0, "x", None, True], [2.0]])
+    message.data.ndarray.extend(rows)
     message.meta.tags["t"].string_value = "v"
     message.meta.metrics.add(key="k", value=1)
     tensor = pb.SeldonMessage()
@@ -170,7 +178,7 @@ def seeds():
 
 
 @pytest.mark.parametrize(("path", "message"), seeds(), ids=["ndarray", "tensor", "infer"])
-def test_every_truncation_over_grpc(channel, path, message):
+def test_every_truncation_over_grpc(channel: grpc.Channel, path: str, message: Message) -> None:
     body = message.SerializeToString()
     for size in range(len(body)):
         rpc_code(channel, path, body[:size])
@@ -178,7 +186,7 @@ def test_every_truncation_over_grpc(channel, path, message):
 
 @FEW
 @given(seed=st.sampled_from(range(3)), at=st.integers(0, 1 << 16), byte=st.integers(0, 255))
-def test_flipped_bytes_over_grpc(channel, seed, at, byte):
+def test_flipped_bytes_over_grpc(channel: grpc.Channel, seed: int, at: int, byte: int) -> None:
     path, message = seeds()[seed]
     body = bytearray(message.SerializeToString())
     body[at % len(body)] = byte
@@ -197,7 +205,7 @@ def test_flipped_bytes_over_grpc(channel, seed, at, byte):
         [3],
     ],
 )
-def test_hostile_shapes(http, channel, shape):
+def test_hostile_shapes(http: httpx.Client, channel: grpc.Channel, shape: list[int]) -> None:
     values = [1.0, 2.0, 3.0, 4.0]
     body = {"data": {"tensor": {"shape": shape, "values": values}}}
     assert 400 <= http.post("/predict", json=body).status_code < 500
@@ -223,7 +231,7 @@ HUGE = 2**31 - 1
     ],
     ids=["tensor", "tftensor"],
 )
-def test_an_empty_tensor_with_huge_dimensions(http, channel, data):
+def test_an_empty_tensor_with_huge_dimensions(http: httpx.Client, channel: grpc.Channel, data: dict[str, Any]) -> None:
     assert rest_status(http, "/predict", json.dumps({"data": data}).encode()) in {400, 413}
     message = ParseDict({"data": data}, pb.SeldonMessage())
     assert rpc_code(channel, RPC[0], message.SerializeToString()) in {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
@@ -239,7 +247,7 @@ def test_an_empty_tensor_with_huge_dimensions(http, channel, data):
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n",
     ],
 )
-def test_broken_http_is_answered_with_a_4xx(units, http, request_):
+def test_broken_http_is_answered_with_a_4xx(units: Served, http: httpx.Client, request_: bytes) -> None:
     where = urlsplit(units.http)
     with socket.create_connection((where.hostname, where.port), 5) as connection:
         connection.sendall(request_)
@@ -247,7 +255,7 @@ def test_broken_http_is_answered_with_a_4xx(units, http, request_):
     assert http.get("/health/ping").text == "pong"
 
 
-def test_a_body_that_stops_half_way_is_no_ones_problem(units, http):
+def test_a_body_that_stops_half_way_is_no_ones_problem(units: Served, http: httpx.Client) -> None:
     where = urlsplit(units.http)
     with socket.create_connection((where.hostname, where.port), 5) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -260,7 +268,7 @@ def flood(connection: socket.socket, line: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"X-Filler: %s\r\n" % (b"a" * 1000), b"a" * 1000], ids=["many", "one"])
-def test_headers_without_end_are_cut_off(units, http, line):
+def test_headers_without_end_are_cut_off(units: Served, http: httpx.Client, line: bytes) -> None:
     where = urlsplit(units.http)
     with socket.create_connection((where.hostname, where.port), 5) as connection:
         connection.sendall(b"GET /health/ping HTTP/1.1\r\nHost: x\r\nX-Long: ")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    import httpx
 
 A = {"name": "a", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}
 B = {"name": "b", "datatype": "INT64", "shape": [2, 1], "data": [[7], [-(1 << 60) - 1]]}
@@ -13,7 +17,7 @@ S = {"name": "s", "datatype": "BYTES", "shape": [2, 1], "data": ["ü", ""]}
 INFER = "/v2/models/named/infer"
 
 
-def test_server_and_model_tell_about_themselves(named_http):
+def test_server_and_model_tell_about_themselves(named_http: httpx.Client) -> None:
     assert named_http.get("/v2").json()["extensions"] == ["binary_tensor_data"]
     assert named_http.get("/v2/health/live").json() == {"live": True}
     assert named_http.get("/v2/health/ready").json() == {"ready": True}
@@ -26,7 +30,7 @@ def test_server_and_model_tell_about_themselves(named_http):
 
 
 @pytest.mark.parametrize("path", [INFER, "/v2/models/named/versions/3/infer"])
-def test_infer_in_json(named_http, path):
+def test_infer_in_json(named_http: httpx.Client, path: str) -> None:
     answer = named_http.post(path, json={"id": "42", "inputs": [A, B, S]}).json()
     assert (answer["id"], answer["model_name"], answer["model_version"]) == ("42", "named", "3")
     outputs = {output["name"]: output for output in answer["outputs"]}
@@ -35,12 +39,12 @@ def test_infer_in_json(named_http, path):
     assert outputs["t"]["data"] == ["ü", ""]
 
 
-def test_only_the_outputs_that_are_asked_for(named_http):
+def test_only_the_outputs_that_are_asked_for(named_http: httpx.Client) -> None:
     answer = named_http.post(INFER, json={"inputs": [A, B, S], "outputs": [{"name": "n"}]}).json()
     assert [output["name"] for output in answer["outputs"]] == ["n"]
 
 
-def test_binary_both_ways(named_http):
+def test_binary_both_ways(named_http: httpx.Client) -> None:
     raw = np.array([[1, 2], [3, 4]], np.float32).tobytes()
     a = {"name": "a", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": len(raw)}}
     wanted = [{"name": "y", "parameters": {"binary_data": True}}, {"name": "n", "parameters": {"binary_data": False}}]
@@ -66,7 +70,9 @@ def test_binary_both_ways(named_http):
         (INFER, {"inputs": [A, B, S], "outputs": [{"name": "zz"}]}, 400, "MODEL_INPUT"),
     ],
 )
-def test_errors_have_the_protocols_form(named_http, path, body, status, code):
+def test_errors_have_the_protocols_form(
+    named_http: httpx.Client, path: str, body: dict[str, Any], status: int, code: str
+) -> None:
     answer = named_http.post(path, json=body)
     assert answer.status_code == status
     assert answer.json().keys() == {"error"}
@@ -74,6 +80,6 @@ def test_errors_have_the_protocols_form(named_http, path, body, status, code):
 
 
 @pytest.mark.parametrize("size", ["-1", "x", "99999999999999999999", "1000"])
-def test_a_bad_header_length_is_refused(named_http, size):
+def test_a_bad_header_length_is_refused(named_http: httpx.Client, size: str) -> None:
     answer = named_http.post(INFER, content=b"{}", headers={"Inference-Header-Content-Length": size})
     assert answer.status_code == 400

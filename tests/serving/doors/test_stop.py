@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -25,11 +26,11 @@ def settings() -> Settings:
     return Settings(model=UNITS, grpc_port=0, http_port=0, drain=60)
 
 
-async def test_what_is_in_flight_is_answered(settings):
+async def test_what_is_in_flight_is_answered(settings: Settings) -> None:
     async with httpx.AsyncClient() as http, asyncio.timeout(30):
         async with running(settings) as server:
             channel = grpc.aio.insecure_channel(server.grpc_address)
-            predict = channel.unary_unary("/seldon.protos.Seldon/Predict")
+            predict = channel.unary_unary("/seldon.protos.Seldon/Predict", None, None)
             rest = asyncio.create_task(http.post(f"{server.http_address}/predict", json={"strData": SLOW}))
             rpc = predict(pb.SeldonMessage(strData=SLOW).SerializeToString())
             while server.service.metrics.in_flight < 2:  # noqa: ASYNC110  (the service is not told of its test)
@@ -38,10 +39,10 @@ async def test_what_is_in_flight_is_answered(settings):
         assert pb.SeldonMessage.FromString(await rpc).strData == SLOW
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{server.http_address}/health/ping")
-        await channel.close()
+        await channel.close(None)
 
 
-async def test_idle_connections_and_watches_hold_nothing_up(settings):
+async def test_idle_connections_and_watches_hold_nothing_up(settings: Settings) -> None:
     async with asyncio.timeout(30), httpx.AsyncClient() as http:
         async with running(settings) as server:
             await http.get(f"{server.http_address}/health/ping")
@@ -49,13 +50,14 @@ async def test_idle_connections_and_watches_hold_nothing_up(settings):
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        await channel.close()
+        await channel.close(None)
 
 
-async def test_a_taken_port_is_told_and_nothing_is_left_running(settings):
+async def test_a_taken_port_is_told_and_nothing_is_left_running(settings: Settings) -> None:
     async with running(settings) as server:
         for option in ("grpc", "http"):
             port = int(getattr(server, f"{option}_address").rpartition(":")[2])
+            taken: dict[str, Any] = {f"{option}_port": port}
             with pytest.raises(SetupError, match=f"--{option}-port"):
-                async with running(replace(settings, **{f"{option}_port": port})):
+                async with running(replace(settings, **taken)):
                     pass
