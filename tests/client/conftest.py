@@ -36,7 +36,7 @@ class Seen:
         return self.instead.popleft() if self.instead else self.always
 
 
-class _Generic(grpc.GenericRpcHandler):  # type: ignore[misc]
+class _Generic(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 

@@ -100,7 +100,7 @@ def test_the_codes_of_conversions_are_those_of_the_codec() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 for keyword in node.keywords:
                     if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
-                        used.setdefault(keyword.value.value, set()).add(node.func.id)
+                        used.setdefault(str(keyword.value.value), set()).add(node.func.id)
     for code in _CONVERSION_CODES - {"CANNOT_CONVERT"}:
         assert used.get(code) == {"ConversionError"}, code
 

@@ -27,7 +27,7 @@ VALUES: dict[Kind, Any] = {
 
 def same(left: Any, right: Any) -> bool:
     if isinstance(right, np.ndarray):
-        return left.shape == right.shape and left.dtype == right.dtype and left.tolist() == right.tolist()
+        return bool(left.shape == right.shape and left.dtype == right.dtype and left.tolist() == right.tolist())
     return bool(left == right)
 
 

@@ -54,7 +54,7 @@ def checks(server: Any, good: Callable[[str], bool]) -> None:
     """Let an echo server refuse calls whose token is not good."""
 
     def over_grpc(body: bytes, context: grpc.ServicerContext) -> bytes:
-        if not good(dict(context.invocation_metadata()).get("authorization", "")):
+        if not good(str(dict(context.invocation_metadata()).get("authorization", ""))):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "Jwt is expired")
         return body
 

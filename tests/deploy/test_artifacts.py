@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Repository
+    from .conftest import Repository
 
 # jgo does not close an answer that is not 200; the collector does, while the test still runs (see the fixture).
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")

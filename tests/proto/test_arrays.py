@@ -107,14 +107,14 @@ def test_each_tensorflow_dtype_survives_in_bytes_and_in_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_all_65536_patterns_survive(dtype: type) -> None:
+def test_all_65536_patterns_survive(dtype: type[np.generic]) -> None:
     array = np.arange(1 << 16, dtype=np.uint16).view(dtype).reshape(256, 256)
     payload = Payload(Kind.TFTENSOR, array)
     data = write_message(Message(payload))
     assert read_message(data).payload.array.tobytes() == array.tobytes()  # type: ignore[union-attr]
     assert read_json_message(write_json_message(Message(payload))).payload.array.tobytes() == array.tobytes()  # type: ignore[union-attr]
     listed = tensor_pb2.TensorProto(
-        dtype=TYPES["DT_HALF" if dtype is np.float16 else "DT_BFLOAT16"].number,
+        dtype=tensor_pb2.DataType.Name(TYPES["DT_HALF" if dtype is np.float16 else "DT_BFLOAT16"].number),
         tensor_shape={"dim": [{"size": 1 << 16}]},
         half_val=range(1 << 16),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ from penstock.proto.inference import (
     write_infer_json,
     write_infer_response,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMITS = Limits()
 CONTENTS = {
@@ -294,12 +298,13 @@ def test_a_flood_of_empty_inputs_is_refused_before_it_is_built() -> None:
 @settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_random_bytes_only_raise_payload_errors(data: bytes) -> None:
-    for read in (
+    reads: tuple[Callable[[], object], ...] = (
         lambda: read_infer_request(data, LIMITS),
         lambda: read_infer_request(b"\x0a\x82\x80\x02" + b"m" * 32_770 + data, LIMITS),
         lambda: read_infer_json(data, None, LIMITS),
         lambda: read_infer_json(data, len(data) // 2, LIMITS),
-    ):
+    )
+    for read in reads:
         with contextlib.suppress(PayloadError):
             read()
 

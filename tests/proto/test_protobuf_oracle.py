@@ -100,8 +100,8 @@ def test_meta_in_json_is_protobufs_mapping(meta: Meta) -> None:
     ours = message_from_json(theirs).meta
     assert replace(ours, metrics=()) == replace(meta, metrics=())
     # Both write a float32 in few digits, protobuf sometimes in one more than it takes.
-    assert [replace(metric, value=np.float32(metric.value)) for metric in ours.metrics] == [
-        replace(metric, value=np.float32(metric.value)) for metric in meta.metrics
+    assert [replace(metric, value=float(np.float32(metric.value))) for metric in ours.metrics] == [
+        replace(metric, value=float(np.float32(metric.value))) for metric in meta.metrics
     ]
 
 

@@ -40,7 +40,7 @@ def same(left: Any, right: Any) -> bool:
             return False
         if left.dtype == object:
             return same(left.tolist(), right.tolist())
-        return left.tobytes() == right.tobytes()
+        return bool(left.tobytes() == right.tobytes())
     if isinstance(left, list):
         return isinstance(right, list) and len(left) == len(right) and all(map(same, left, right))
     return type(left) is type(right) and left == right

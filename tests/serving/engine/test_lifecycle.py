@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
@@ -114,7 +114,8 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
 async def test_a_taken_port_is_named_and_nothing_is_left_running(door: str, wrapper: Callable[..., Path]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(wrapper(ECHO), **{"grpc_port": 0, "http_port": 0, door: port})  # type: ignore[arg-type]
+        ports: dict[str, Any] = {"grpc_port": 0, "http_port": 0, door: port}
+        settings = Settings(wrapper(ECHO), **ports)
         with pytest.raises(SetupError, match=str(port)):
             async with running(settings):
                 raise AssertionError("it runs")
@@ -125,7 +126,7 @@ async def test_health_says_not_serving_while_it_stops(wrapper: Callable[..., Pat
         running(Settings(wrapper(ECHO), grpc_port=0, http_port=0)) as server,
         grpc.aio.insecure_channel(server.grpc_address) as channel,
     ):
-        health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        health = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest()
         assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
         await server.service.stop()

@@ -24,7 +24,7 @@ from penstock.serving.models import TensorSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Start
+    from .conftest import Start
 
 IRIS = Path(__file__).parents[4] / "shared" / "data" / "iris.onnx"
 needs_iris = pytest.mark.skipif(not IRIS.exists(), reason="the shared iris.onnx is not here")
@@ -153,7 +153,7 @@ async def test_one_output_is_named_as_seldon_names_columns(onnx_model: Callable[
 
 async def test_a_tftensor_reply_keeps_the_dtype_of_the_model(onnx_model: Callable[..., Path], start: Start) -> None:
     service = await start(onnx_model(*relu()))
-    reply = (await service.predict(message(np.float32([[-1, 2, 3]]), Kind.TFTENSOR))).payload
+    reply = (await service.predict(message(np.array([[-1, 2, 3]], np.float32), Kind.TFTENSOR))).payload
     assert reply is not None
     assert reply.value.dtype == np.float32
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Start
-
     from penstock.serving import Service
+
+    from .conftest import Start
 
 
 def asked(value: Any, kind: Kind = Kind.TENSOR) -> Message:
@@ -138,6 +138,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(wrapper: Callable[..., P
 
 async def test_everything_that_leaves_the_service_is_ours(wrapper: Callable[..., Path], start: Start) -> None:
     service = await start(wrapper(SLOW))
-    for value in ([["a"]], [[None]], [[]], []):
+    values: list[list[Any]] = [[["a"]], [[None]], [[]], []]
+    for value in values:
         with pytest.raises(PenstockError):
             await service.predict(Message(Payload(Kind.NDARRAY, np.array(value, object))))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Start
+    from .conftest import Start
 
     Wrapper = Callable[..., Path]
 
@@ -64,7 +64,7 @@ async def test_a_route_is_a_number(wrapper: Wrapper, start: Start) -> None:
 
 async def test_aggregating(wrapper: Wrapper, start: Start) -> None:
     service = await start(wrapper(UNITS), name="mean")
-    metas = [
+    metas: list[dict[str, Any]] = [
         {"puid": "first", "tags": {"a": 1, "b": 1}},
         {"puid": "second", "tags": {"b": 2}, "request_path": {"x": "y"}},
     ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Start
+    from .conftest import Start
 
     Wrapper = Callable[..., Path]
 
@@ -408,7 +408,9 @@ async def test_rows_share_a_call_only_where_the_class_says_so(wrapper: Wrapper, 
         messages = [asked(np.full((1, 2), float(number))) for number in range(50)]
         replies = await asyncio.gather(*(value_of(service, message) for message in messages))
         assert [reply.tolist() for reply in replies] == [[[2.0 * n, 2.0 * n]] for n in range(50)]
-        largest, rows = (await service.health()).payload.value  # type: ignore[union-attr]
+        health = (await service.health()).payload
+        assert health is not None
+        largest, rows = health.value
         assert rows == 50
         assert bool(largest > 1) is shared
 
