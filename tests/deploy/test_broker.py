@@ -35,7 +35,7 @@ pytestmark = pytest.mark.kafka
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its own resources the old way
-    from kafka import KafkaConsumer, KafkaProducer
+    from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]  # it has no types
 
 BORROW = """
 import sys, time

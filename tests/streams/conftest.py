@@ -16,8 +16,8 @@ import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in an old way
-    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-    from kafka.admin import KafkaAdminClient, NewTopic
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]  # it has no types
+    from kafka.admin import KafkaAdminClient, NewTopic  # type: ignore[import-untyped]  # it has no types
 
 from penstock.streams import load_stream
 

@@ -191,7 +191,7 @@ async def test_a_record_without_a_value_goes_where_the_spec_says(
 
 
 async def _send_nothing(case: Case) -> None:
-    from aiokafka import AIOKafkaProducer
+    from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it has no types
 
     async with AIOKafkaProducer(bootstrap_servers=case.cluster.address) as producer:
         batch = producer.create_batch()
@@ -201,7 +201,7 @@ async def _send_nothing(case: Case) -> None:
 
 async def test_a_result_too_large_for_the_broker_is_set_aside(case: Case, working: Callable[..., Any]) -> None:
 
-    from kafka.admin import NewTopic
+    from kafka.admin import NewTopic  # type: ignore[import-untyped]  # it has no types
 
     case.cluster.admin.create_topics([NewTopic(case.sink, 1, 1, topic_configs={"max.message.bytes": "2000"})])
     for rows in (3, 2000, 4):

@@ -36,7 +36,7 @@ RECORDS = 50_000
 
 async def fill(cluster: Cluster, topic: str, partitions: int, numbers: range) -> None:
     """Numbered records, [[n, 0]] with key n, many in one batch."""
-    from aiokafka import AIOKafkaProducer
+    from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it has no types
 
     async with AIOKafkaProducer(bootstrap_servers=cluster.address, max_batch_size=500_000) as producer:
         for partition in range(partitions):
