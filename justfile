@@ -17,6 +17,7 @@ lint:
     ruff check
     ruff format --check
     mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.deploy
+    mypy tests proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
     python proto/matrix.py --check
