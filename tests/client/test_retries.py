@@ -275,11 +275,21 @@ def test_the_deadline_bounds_all_attempts(grpc_echo: Any, rest_echo: Any, scheme
     assert len(server.seen.calls) == calls
 
 
+def held(release: threading.Event, then: Callable[..., Any]) -> Callable[..., Any]:
+    """A reply that does not come before ``release`` is set."""
+
+    def answer(*arguments: Any) -> Any:
+        release.wait(30)
+        return then(*arguments)
+
+    return answer
+
+
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 async def test_a_task_that_is_cancelled_ends(grpc_echo: Any, rest_echo: Any, scheme: str) -> None:
     server = grpc_echo if scheme == "grpc" else rest_echo
     release = threading.Event()
-    server.seen.always = lambda *_: release.wait(30)
+    server.seen.always = held(release, replies(503) if scheme == "http" else lambda *_: b"")
     async with AsyncClient(server.address, deadline=60) as client:
         task = asyncio.create_task(client.predict("x"))
         assert await asyncio.to_thread(server.seen.arrived.wait, 30)
@@ -291,7 +301,7 @@ async def test_a_task_that_is_cancelled_ends(grpc_echo: Any, rest_echo: Any, sch
 
 async def test_closing_fails_what_is_under_way_but_cancels_no_task(grpc_echo: Any) -> None:
     release = threading.Event()
-    grpc_echo.seen.always = lambda *_: release.wait(30)
+    grpc_echo.seen.always = held(release, lambda *_: b"")
     client = AsyncClient(grpc_echo.address, deadline=60)
     task = asyncio.create_task(client.predict("x"))
     assert await asyncio.to_thread(grpc_echo.seen.arrived.wait, 30)
@@ -304,7 +314,7 @@ async def test_closing_fails_what_is_under_way_but_cancels_no_task(grpc_echo: An
 
 def test_closing_fails_what_is_under_way(grpc_echo: Any) -> None:
     release = threading.Event()
-    grpc_echo.seen.always = lambda *_: release.wait(30)
+    grpc_echo.seen.always = held(release, lambda *_: b"")
     client = Client(grpc_echo.address, deadline=60)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.predict, "x")
