@@ -25,3 +25,11 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     folder = base if worker_id == "master" else base.parent
     with broker(folder / "kafka") as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what a test has to say beside passing, such as how many records came twice."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "reported":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
