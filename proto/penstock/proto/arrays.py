@@ -84,12 +84,7 @@ def _typed(flat: list[Json], limits: Limits, *, words: bool) -> Array:
         return np.array(flat, np.bool_)
     if types <= _NUMBERS:
         return np.array(flat, np.float64) if _all_exact(flat) else _objects(flat)
-    if (
-        words
-        and str in types
-        and types <= {str, *_NUMBERS}
-        and all(type(x) is not str or x in NUMBER_WORDS for x in flat)
-    ):
+    if words and str in types and types <= {str, *_NUMBERS} and all(map(_is_number, flat)):
         return _typed([NUMBER_WORDS[x] if type(x) is str else x for x in flat], limits, words=False)
     if list in types or dict in types:
         check_depth(flat, limits)

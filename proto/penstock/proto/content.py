@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .arrays import NUMBER_WORDS, array_of, check_depth, check_list_shape, is_number, nested_of
+from .arrays import NUMBER_WORDS, array_of, check_depth, check_list_shape, float64_of, is_number, nested_of
 from .base64text import decode_base64
 from .errors import ConversionError, PayloadError
 from .jsontext import dumps, finite, json_array, loads
@@ -16,6 +14,7 @@ from .payload import Kind, Payload
 from .tensors import tensor_from_json, tensor_to_json
 from .tftensor import plain_array, read_tftensor, write_tftensor
 from .tftensor_json import tftensor_from_json, tftensor_to_json
+from .values import text_bytes
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -68,7 +67,7 @@ def encode(payload: Payload) -> bytes:
     if payload.kind is Kind.BIN_DATA:
         return bytes(payload.value)
     if payload.kind is Kind.STR_DATA:
-        return _utf8_bytes(payload.value)
+        return text_bytes(payload.value)
     if payload.kind is Kind.TFTENSOR:
         return b"".join(write_tftensor(payload.array))
     return dumps(json_value(payload))
@@ -103,7 +102,7 @@ def ndarray_to_json(array: Array) -> Json:
     if array.dtype.kind in "biu" and array.dtype.isbuiltin == 1:
         return json_array(array)
     if is_number(array.dtype):
-        return json_array(array.astype(np.float64))
+        return json_array(float64_of(array, "ndarray"))
     return finite(nested_of(array))
 
 
@@ -133,10 +132,3 @@ def _utf8(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise PayloadError(f"the text is not UTF-8 (byte {error.start})", code="BAD_TEXT") from None
-
-
-def _utf8_bytes(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise ConversionError("a text has a lone surrogate, which UTF-8 cannot hold", code="BAD_TEXT") from None

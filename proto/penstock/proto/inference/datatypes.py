@@ -6,7 +6,6 @@ little-endian number and then the element.
 
 from __future__ import annotations
 
-from math import prod
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +71,6 @@ def datatype_of(array: Array, where: str) -> str:
 def check_shape(shape: Sequence[int], where: str, limits: Limits) -> int:
     """The number of elements of ``shape``; the errors of `Limits.check_shape`, with the tensor's name."""
     try:
-        # Beside a 0 even the other sizes are bounded: numpy multiplies them all, and overflows.
-        limits.check_elements(prod(size or 1 for size in shape if size >= 0))
         return limits.check_shape(shape)
     except PayloadError as error:
         raise type(error)(f"{where}: {error.message}", code=error.code) from None
