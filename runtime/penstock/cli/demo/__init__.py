@@ -128,7 +128,9 @@ def _watch(stack: Stack, digits: Digits, images: int, console: Console) -> Traff
     from rich.live import Live
 
     from .show import frame, line
-    from .traffic import Traffic
+    from .traffic import PER_SECOND, WATCHED, Traffic
+
+    console.print(f"\n{WATCHED} images at {PER_SECOND} a second, to be watched; then the rest at full speed")
 
     async def run() -> Traffic:
         traffic = Traffic(stack.kafka, digits, images)
@@ -154,12 +156,14 @@ def _watch(stack: Stack, digits: Digits, images: int, console: Console) -> Traff
 def _sum_up(traffic: Traffic, console: Console) -> None:
     from rich.table import Table
 
+    from .traffic import PER_SECOND
+
     board = traffic.board
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("answered", f"{board.answered:,} of {board.total:,} images")
     table.add_row("accuracy", f"[bold]{board.accuracy:.1%}[/] ({board.right:,} right)")
     table.add_row("throughput", f"[bold]{traffic.fast_rate:,.0f}[/] records/s at full speed")
-    table.add_row("latency", f"{traffic.watched_latency * 1000:.1f} ms, Kafka to Kafka (median at 30 images/s)")
+    table.add_row("latency", f"{traffic.watched_latency * 1000:.1f} ms, Kafka to Kafka (median at {PER_SECOND} images/s)")
     console.print()
     console.print(table)
 

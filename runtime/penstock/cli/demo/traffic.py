@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SOURCE, SINK = "digits", "digits-predictions"
 
 # The first images come slowly enough to be looked at; the rest as fast as the stream takes them.
-_WATCHED, _PER_SECOND = 150, 30
+WATCHED, PER_SECOND = 150, 30
 # Records on their way at once in the fast part: enough to fill batches, few enough that latency stays a latency.
 _IN_FLIGHT = 1024
 _SILENCE = 60.0
@@ -77,8 +77,8 @@ class Traffic:
 
     async def _paced(self) -> AsyncIterator[int]:
         for number in range(self._total):
-            if number < _WATCHED:
-                await asyncio.sleep(1 / _PER_SECOND)
+            if number < WATCHED:
+                await asyncio.sleep(1 / PER_SECOND)
             await self._room.acquire()
             yield number
 
@@ -95,7 +95,7 @@ class Traffic:
                 run, _, number = record.key.decode().partition("-")
                 if run == self._run:
                     self._count(int(number), record.value, now)
-            if not started and self.board.answered >= _WATCHED:
+            if not started and self.board.answered >= WATCHED:
                 started, before = now, self.board.answered
                 self.watched_latency = self.board.median_latency
             if started and now > started:
