@@ -163,7 +163,8 @@ def _sum_up(traffic: Traffic, console: Console) -> None:
     table.add_row("answered", f"{board.answered:,} of {board.total:,} images")
     table.add_row("accuracy", f"[bold]{board.accuracy:.1%}[/] ({board.right:,} right)")
     table.add_row("throughput", f"[bold]{traffic.fast_rate:,.0f}[/] records/s at full speed")
-    table.add_row("latency", f"{traffic.watched_latency * 1000:.1f} ms, Kafka to Kafka (median at {PER_SECOND} images/s)")
+    latency = f"{traffic.watched_latency * 1000:.1f} ms"
+    table.add_row("latency", f"{latency}, Kafka to Kafka (median at {PER_SECOND} images/s)")
     console.print()
     console.print(table)
 
