@@ -8,15 +8,15 @@ default:
 test: lint
     pytest -n 2 --dist loadgroup
 
-# the quick tests only: no broker, no foreign servers
+# the quick tests only: no broker, no NiFi, no foreign servers
 quick *args:
-    pytest -n 2 --dist loadgroup -m "not kafka and not peers" {{args}}
+    pytest -n 2 --dist loadgroup -m "not kafka and not nifi and not peers" {{args}}
 
 # formatting, types, the arrows between the rooms, and that generated code is current
 lint:
     ruff check
     ruff format --check
-    mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.deploy
+    mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
     mypy tests proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from penstock.deploy.kafka import Broker
 
@@ -25,6 +28,26 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     folder = base if worker_id == "master" else base.parent
     with broker(folder / "kafka") as running:
         yield running
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNiFi:
+    """A real NiFi that the tests may use: its address, and its folder where it is one of ours."""
+
+    address: str
+    home: Path | None = None
+
+
+@pytest.fixture(scope="session")
+def nifi() -> RunningNiFi:
+    """A real NiFi with our processors installed; all tests of it run in one xdist group, ``nifi``.
+
+    ``PENSTOCK_TEST_NIFI`` names one that runs already. Each test works in a process group of its own and removes it.
+    """
+    address = os.environ.get("PENSTOCK_TEST_NIFI")
+    if not address:
+        pytest.skip("no NiFi")
+    return RunningNiFi(address)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,1 @@
+"""What the NiFi processors do, apart from NiFi: read content, ask a service, write the answer."""
