@@ -7,6 +7,7 @@ from ._async_client import AsyncClient
 from ._client import Client
 from ._config import ClientConfig, load_config
 from ._metadata import ModelMetadata, TensorMetadata
+from ._models import ServedModel
 from ._prediction import Prediction
 from ._settings import Retries, Tls
 from ._tokens import PasswordGrant
@@ -19,6 +20,7 @@ __all__ = [
     "PasswordGrant",
     "Prediction",
     "Retries",
+    "ServedModel",
     "TensorMetadata",
     "Tls",
     "load_config",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tenacity import AsyncRetrying
 
 from penstock.proto import DEFAULT_LIMITS
-from penstock.proto.errors import SetupError, Unauthenticated
+from penstock.proto.errors import RequestError, SetupError, Unauthenticated
 
 from ._call import Call, Route
 from ._client import answers
@@ -17,6 +17,7 @@ from ._config import ClientConfig, load_config
 from ._core import Core
 from ._failures import AttemptFailed
 from ._grpc import AsyncGrpcTransport
+from ._models import models_of
 from ._rest import AsyncRestTransport
 from ._retrying import may_repeat, policy
 from ._settings import DEFAULT_DEADLINE, Retries, Tls
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Json
 
     from ._metadata import ModelMetadata
+    from ._models import ServedModel
     from ._prediction import Prediction
 
 
@@ -77,6 +79,7 @@ class AsyncClient:
         puid: str = "",
         tags: Mapping[str, Json] | None = None,
         deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Prediction:
         """Ask for a prediction.
 
@@ -88,13 +91,14 @@ class AsyncClient:
             puid: identifies the prediction; the service makes one where it is empty.
             tags: JSON values that come back with the answer.
             deadline: seconds for this call instead of the client's.
+            headers: gRPC metadata or HTTP headers, such as ``traceparent``, or what a gateway chooses the model by.
 
         Raises:
             PenstockError: whatever went wrong, here, on the way or in the service.
         """
         started = perf_counter()
         body = self._core.predict_body(value, kind, names, puid, tags)
-        reply = await self._ask(self._core.call(Route.PREDICT, body, deadline))
+        reply = await self._ask(self._core.call(Route.PREDICT, body, deadline, headers))
         return self._core.prediction(reply, started)
 
     async def feedback(
@@ -123,6 +127,20 @@ class AsyncClient:
     async def metadata(self, *, deadline: float | None = None) -> ModelMetadata:
         """What the service tells about its model."""
         return self._core.metadata(await self._ask(self._core.call(Route.METADATA, b"", deadline)))
+
+    async def models(self, *, deadline: float | None = None) -> tuple[ServedModel, ...]:
+        """The models that can be asked for at this address: those of a gateway, or the one of a service.
+
+        Asked is the index of the Open Inference Protocol's model repository; a service without one, such as a real
+        seldon-core, tells the name in its metadata, where it tells it.
+        """
+        call = self._core.models_call(deadline)
+        try:
+            return self._core.models(await self._ask(call))
+        except RequestError as error:
+            if error.http_status not in (404, 405):
+                raise
+        return models_of(await self.metadata(deadline=call.left))
 
     async def ready(self, *, deadline: float | None = None) -> bool:
         """Whether the service can be called now; asked once.

@@ -14,6 +14,7 @@ class Route(Enum):
     FEEDBACK = "feedback"
     METADATA = "metadata"
     READY = "ready"
+    MODELS = "models"
 
     # Enum's own hash goes through Python; this one is found by identity.
     __hash__ = object.__hash__
@@ -28,12 +29,14 @@ class Call:
         body: the encoded request.
         deadline: seconds for all attempts and the waits between them.
         ends: when they are over, on the clock of `time.monotonic`.
+        headers: of the caller, names in lower case; gRPC metadata or HTTP headers.
     """
 
     route: Route
     body: bytes
     deadline: float
     ends: float
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def left(self) -> float:

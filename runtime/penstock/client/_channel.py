@@ -23,6 +23,7 @@ METHODS: Final = {
     Route.FEEDBACK: "/seldon.protos.Seldon/SendFeedback",
     Route.METADATA: "/seldon.protos.Seldon/ModelMetadata",
     Route.READY: "/grpc.health.v1.Health/Check",
+    Route.MODELS: "/inference.GRPCInferenceService/RepositoryIndex",
 }
 
 Options = list[tuple[str, Any]]

@@ -13,6 +13,7 @@ from ._address import parse_address
 from ._call import Call, Route
 from ._failures import AttemptFailed
 from ._form import JSON, PROTOBUF
+from ._headers import checked_headers
 from ._prediction import Prediction
 from ._replies import checked, read_reply
 from ._request import request_message
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Json
 
     from ._metadata import ModelMetadata
+    from ._models import ServedModel
 
 
 class Core:
@@ -35,15 +37,16 @@ class Core:
         self.limits: Limits = replace(DEFAULT_LIMITS, message_bytes=max_message_bytes)
         self._deadline = _seconds(deadline)
 
-    def call(self, route: Route, body: bytes, deadline: float | None) -> Call:
+    def call(self, route: Route, body: bytes, deadline: float | None, headers: Mapping[str, str] | None = None) -> Call:
         """A call that starts now.
 
         Raises:
             LimitError: the request is larger than ``max_message_bytes``.
+            SetupError: a header that cannot be sent.
         """
         self.limits.check_bytes(len(body))
         seconds = self._deadline if deadline is None else _seconds(deadline)
-        return Call(route, body, seconds, monotonic() + seconds)
+        return Call(route, body, seconds, monotonic() + seconds, checked_headers(headers) if headers else ())
 
     def over(self, call: Call) -> None:
         """Raise `AttemptFailed` where the deadline of ``call`` has passed."""
@@ -84,6 +87,14 @@ class Core:
     def metadata(self, reply: bytes) -> ModelMetadata:
         """What a service tells about its model."""
         return read_reply(self.form.read_metadata, reply, self.limits, self.address)
+
+    def models_call(self, deadline: float | None) -> Call:
+        """The call that asks for the models."""
+        return self.call(Route.MODELS, self.form.models_request, deadline)
+
+    def models(self, reply: bytes) -> tuple[ServedModel, ...]:
+        """The models in an index."""
+        return read_reply(self.form.read_models, reply, self.limits, self.address)
 
 
 def _seconds(deadline: float) -> float:

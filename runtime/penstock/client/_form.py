@@ -15,6 +15,7 @@ from penstock.proto import (
 )
 
 from ._metadata import read_json_metadata, read_metadata
+from ._models import read_json_models, read_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.proto import Feedback, Limits, Message
 
     from ._metadata import ModelMetadata
+    from ._models import ServedModel
 
 _SERVING: Final = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse with status 1, SERVING
 
@@ -36,6 +38,8 @@ class Form:
         write_feedback: a feedback.
         read_message: a reply.
         read_metadata: a reply about the model.
+        models_request: what asks for the models.
+        read_models: the reply to that.
         read_ready: whether a reply about the service's health says that it serves.
     """
 
@@ -44,6 +48,8 @@ class Form:
     write_feedback: Callable[[Feedback], bytes]
     read_message: Callable[[bytes, Limits], Message]
     read_metadata: Callable[[bytes, Limits], ModelMetadata]
+    models_request: bytes
+    read_models: Callable[[bytes, Limits], tuple[ServedModel, ...]]
     read_ready: Callable[[bytes], bool]
 
 
@@ -53,6 +59,8 @@ PROTOBUF: Final = Form(
     write_feedback=write_feedback,
     read_message=read_message,
     read_metadata=read_metadata,
+    models_request=b"",
+    read_models=read_models,
     read_ready=lambda data: data == _SERVING,
 )
 
@@ -62,5 +70,7 @@ JSON: Final = Form(
     write_feedback=write_json_feedback,
     read_message=read_json_message,
     read_metadata=read_json_metadata,
+    models_request=b"{}",
+    read_models=read_json_models,
     read_ready=lambda _: True,  # the HTTP status has said it
 )

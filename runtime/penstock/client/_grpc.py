@@ -38,7 +38,7 @@ class GrpcTransport:
         """
         method = (self._methods or self._open(call))[call.route]
         try:
-            return method(call.body, timeout=call.left, metadata=_metadata(token))  # type: ignore[no-any-return]
+            return method(call.body, timeout=call.left, metadata=_metadata(token, call))  # type: ignore[no-any-return]
         except grpc.RpcError as error:
             raise failure(error, self._address, call) from None
         except ValueError:  # what grpcio raises on a channel that has been closed
@@ -83,7 +83,7 @@ class AsyncGrpcTransport:
         """
         method = (self._methods or await self._open(call))[call.route]
         try:
-            return await method(call.body, timeout=call.left, metadata=_metadata(token))  # type: ignore[no-any-return]
+            return await method(call.body, timeout=call.left, metadata=_metadata(token, call))  # type: ignore[no-any-return]
         except grpc.aio.AioRpcError as error:
             raise failure(error, self._address, call) from None
         except (asyncio.CancelledError, grpc.aio.UsageError):
@@ -112,8 +112,8 @@ class AsyncGrpcTransport:
             await self._channel.close(None)
 
 
-def _metadata(token: str) -> tuple[tuple[str, str], ...] | None:
-    return (("authorization", f"Bearer {token}"),) if token else None
+def _metadata(token: str, call: Call) -> tuple[tuple[str, str], ...] | None:
+    return (*call.headers, ("authorization", f"Bearer {token}")) if token else call.headers or None
 
 
 def _is_cancelled() -> bool:

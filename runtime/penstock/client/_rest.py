@@ -42,6 +42,7 @@ class _Requests:
         headers = list(self._base)
         if token:
             headers.append((b"authorization", b"Bearer " + token.encode()))
+        headers += ((name.encode(), value.encode()) for name, value in call.headers)
         if not call.body:
             return "GET", self._targets[call.route], headers
         headers += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(call.body)))
@@ -114,9 +115,9 @@ def _paths(address: Address) -> dict[Route, str]:
     """Where a service has its routes: at the usual places, or where the address has a path, there and under it."""
     path = address.path
     if not path:
-        return _routes(f"{_API}/predictions", _API)
+        return _routes(f"{_API}/predictions", _API, root="")
     if _INGRESS.fullmatch(path):
-        return _routes(f"{path}{_API}/predictions", f"{path}{_API}")
+        return _routes(f"{path}{_API}/predictions", f"{path}{_API}", root=path)
     if path.endswith("/predictions"):
         return _routes(path, path.removesuffix("/predictions"))
     if path.endswith("/predict"):  # the short names of a single Seldon unit
@@ -124,10 +125,11 @@ def _paths(address: Address) -> dict[Route, str]:
     return _routes(path, path)
 
 
-def _routes(predict: str, under: str, feedback: str = "feedback") -> dict[Route, str]:
+def _routes(predict: str, under: str, feedback: str = "feedback", root: str | None = None) -> dict[Route, str]:
     return {
         Route.PREDICT: predict,
         Route.FEEDBACK: f"{under}/{feedback}",
         Route.METADATA: f"{under}/metadata",
         Route.READY: f"{under}/health/status",
+        Route.MODELS: f"{under if root is None else root}/v2/repository/index",
     }

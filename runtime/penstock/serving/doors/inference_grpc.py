@@ -10,7 +10,7 @@ from penstock.proto import open_inference_pb2 as pb
 from penstock.proto.inference import read_infer_request, write_infer_response
 
 from .rpc import RpcDoor, parsed
-from .served import SERVER, check_model, model_metadata
+from .served import SERVER, check_model, model_index, model_metadata
 
 if TYPE_CHECKING:
     from penstock.serving.service import Service
@@ -46,6 +46,11 @@ def inference_rpc_door(service: Service, settings: Settings) -> RpcDoor:
         check_model(service, request.name, request.version)
         return ParseDict(model_metadata(service), pb.ModelMetadataResponse()).SerializeToString()
 
+    async def repository_index(call: Call) -> bytes:
+        request = parsed(pb.RepositoryIndexRequest, call.body)
+        models = model_index(service, ready_only=request.ready)
+        return ParseDict({"models": models}, pb.RepositoryIndexResponse()).SerializeToString()
+
     async def infer(call: Call) -> bytes:
         asked = read_infer_request(call.body, settings.limits)
         check_model(service, asked.model_name, asked.model_version)
@@ -70,5 +75,6 @@ def inference_rpc_door(service: Service, settings: Settings) -> RpcDoor:
         "ServerMetadata": server_metadata,
         "ModelMetadata": metadata,
         "ModelInfer": infer,
+        "RepositoryIndex": repository_index,
     }
     return RpcDoor("inference-grpc", {_SERVICE + name: handler for name, handler in methods.items()})

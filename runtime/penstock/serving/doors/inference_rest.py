@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from penstock.proto import PayloadError
 from penstock.proto.inference import read_infer_json, write_infer_json
-from penstock.proto.jsontext import dumps
+from penstock.proto.jsontext import dumps, loads
 
 from .exchange import Door, Response, Route
 from .failures import info
-from .served import SERVER, check_model, model_metadata
+from .served import SERVER, check_model, model_index, model_metadata
 
 if TYPE_CHECKING:
     from penstock.proto import PenstockError
@@ -33,18 +33,21 @@ def inference_door(service: Service, settings: Settings) -> Door:
         return Response(dumps({"live": True}))
 
     async def ready(_request: Request) -> Response:
-        return _readiness({})
+        return _readiness(service, {})
 
     async def model_ready(request: Request) -> Response:
         check_model(service, *request.arguments)
-        return _readiness({"name": service.model.name})
-
-    def _readiness(about: dict[str, object]) -> Response:
-        return Response(dumps({**about, "ready": service.ready}), 200 if service.ready else 503)
+        return _readiness(service, {"name": service.model.name})
 
     async def model(request: Request) -> Response:
         check_model(service, *request.arguments)
         return Response(dumps(model_metadata(service)))
+
+    async def index(request: Request) -> Response:
+        # The body is optional: clients of Triton send none, or an empty object.
+        asked = loads(request.body, settings.limits) if request.body else {}
+        ready_only = isinstance(asked, dict) and asked.get("ready") is True
+        return Response(dumps(model_index(service, ready_only=ready_only)))
 
     async def infer(request: Request) -> Response:
         check_model(service, *request.arguments)
@@ -70,6 +73,7 @@ def inference_door(service: Service, settings: Settings) -> Door:
         Route(_GET, "/v2", "server_metadata", server),
         Route(_GET, "/v2/health/live", "live", live),
         Route(_GET, "/v2/health/ready", "ready", ready),
+        Route(_POST, "/v2/repository/index", "repository_index", index),
     ]
     for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes += [
@@ -78,6 +82,10 @@ def inference_door(service: Service, settings: Settings) -> Door:
             Route(_POST, f"{path}/infer", "infer", infer),
         ]
     return Door("inference-rest", routes, failure)
+
+
+def _readiness(service: Service, about: dict[str, object]) -> Response:
+    return Response(dumps({**about, "ready": service.ready}), 200 if service.ready else 503)
 
 
 def _json_size(request: Request) -> int | None:

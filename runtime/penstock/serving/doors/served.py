@@ -45,5 +45,13 @@ def model_metadata(service: Service) -> dict[str, Any]:
     }
 
 
+def model_index(service: Service, *, ready_only: bool) -> list[dict[str, Any]]:
+    """The one model as an entry of a model repository; none where only ready ones are asked for and it is not."""
+    if ready_only and not service.ready:
+        return []
+    state = "READY" if service.ready else "UNAVAILABLE"
+    return [{"name": service.model.name, "version": service.model.version, "state": state, "reason": ""}]
+
+
 def _tensor(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
