@@ -1,0 +1,16 @@
+from collections.abc import Mapping
+from typing import Any
+
+class FlowFileTransform:
+    identifier: str
+    logger: Any
+    def __init__(self) -> None: ...
+
+class FlowFileTransformResult:
+    relationship: str
+    attributes: Mapping[str, str] | None
+    contents: bytes | None
+    def __init__(
+        self, relationship: str, attributes: Mapping[str, str] | None = ..., contents: bytes | str | None = ...
+    ) -> None: ...
+    def getAttributes(self) -> Any: ...
