@@ -39,15 +39,23 @@ class RunningNiFi:
 
 
 @pytest.fixture(scope="session")
-def nifi() -> RunningNiFi:
-    """A real NiFi with our processors installed; all tests of it run in one xdist group, ``nifi``.
+def nifi(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[RunningNiFi]:
+    """A real NiFi with our processors on its list, started for the first test that wants one.
 
-    ``PENSTOCK_TEST_NIFI`` names one that runs already. Each test works in a process group of its own and removes it.
+    It is gone when the last worker of xdist has ended, also when the whole run is killed. ``PENSTOCK_TEST_NIFI`` names
+    one that runs already. The canvas is shared: each test works in a process group of its own and removes it.
+    Tests with this fixture carry ``@pytest.mark.nifi`` and ``@pytest.mark.xdist_group("nifi")``.
     """
     address = os.environ.get("PENSTOCK_TEST_NIFI")
-    if not address:
-        pytest.skip("no NiFi")
-    return RunningNiFi(address)
+    if address:
+        yield RunningNiFi(address)
+        return
+    from penstock.deploy.nifi import nifi as borrowed
+
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent
+    with borrowed(folder / "nifi") as running:
+        yield RunningNiFi(running.address, running.folder)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,11 +1,14 @@
-"""Where Penstock keeps files on a user's machine."""
+"""Where Penstock keeps files on a user's machine, and where its own are."""
 
 from __future__ import annotations
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
+
+RESOURCES = files("penstock.deploy") / "resources"
 
 
 def cache_folder() -> Path:

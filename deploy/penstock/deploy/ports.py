@@ -31,3 +31,20 @@ def free_port() -> int:
         if is_free(port):
             return port
     raise SetupError(f"no free port found on {LOOPBACK} between {_FREE.start} and {_FREE.stop}", code="PORT_TAKEN")
+
+
+def usable_port(port: int | None, default: int) -> int:
+    """The port that somebody asked for: None is ``default``, 0 a free one.
+
+    Raises:
+        SetupError: another program listens on it.
+    """
+    if port == 0:
+        return free_port()
+    wanted = default if port is None else port
+    if not is_free(wanted):
+        raise SetupError(
+            f"port {wanted} on {LOOPBACK} is taken by another program. Stop that, or choose a port (0: any free one).",
+            code="PORT_TAKEN",
+        )
+    return wanted

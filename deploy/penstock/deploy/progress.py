@@ -7,7 +7,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +84,16 @@ class _Lines:
 
 @contextmanager
 def during(console: Console | None, what: str) -> Iterator[None]:
-    """Say that ``what`` goes on: a spinner in a terminal, a line in a pipe, nothing without a console."""
+    """Say that ``what`` goes on: a spinner and the time in a terminal, a line in a pipe, nothing without a console."""
     if console is None:
         yield
     elif not console.is_terminal:
         console.print(what, soft_wrap=True)
         yield
     else:
-        with console.status(what):
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=console, transient=True) as progress:
+            progress.add_task(what, total=None)
             yield
 
 

@@ -42,6 +42,7 @@ def main(lock: str, folder: str, *command: str) -> int:
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         Thread(target=_stop_when_unused, args=(file, child, unused), daemon=True).start()
         status = child.wait()
+        _end_what_it_left()
         if unused.is_set():  # otherwise it broke, and its log in the folder tells why
             shutil.rmtree(folder, ignore_errors=True)
         return status
@@ -54,6 +55,14 @@ def _stop_when_unused(file: TextIOWrapper, child: subprocess.Popen[bytes], unuse
     with suppress(subprocess.TimeoutExpired):
         child.wait(GRACE)
     child.kill()
+
+
+def _end_what_it_left() -> None:
+    # A JVM that was killed leaves NiFi's Python workers behind. They share the process group that
+    # `penstock.deploy.processes.start` has made for this program; run by hand it may be in somebody else's.
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
 
 
 def _die_with(parent: int) -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import time
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import mkdtemp
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from penstock.deploy import tether
+from penstock.deploy.borrowing import borrowed
 from penstock.deploy.kafka._broker import START_TIMEOUT, STOP_GRACE, Broker
-from penstock.deploy.locks import together
-from penstock.deploy.processes import stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -36,27 +30,12 @@ def broker(
     Raises:
         SetupError: as `Broker.up` does.
     """
-    base = Path(mkdtemp(prefix="penstock-kafka-")) if folder is None else folder.absolute()
-    users, borrowed = base / "users", Broker(base / "broker", console=console)
-    remove = base if folder is None else borrowed.folder
-    keeper = (sys.executable, "-I", "-S", tether.__file__, str(users), str(remove))
-    with ExitStack() as afterwards:
-        if folder is None:
-            afterwards.callback(shutil.rmtree, base, ignore_errors=True)
-        with _joined(users):
-            borrowed.up(port, timeout=timeout, under=keeper)
-            process = borrowed.process()
-            if folder is None and process:
-                # Nobody shares it: the caller can wait until it is gone, and need not leave that to the keeper.
-                afterwards.callback(stop, process, grace=STOP_GRACE)
-            yield borrowed
 
+    def make(place: Path) -> Broker:
+        return Broker(place, console=console)
 
-@contextmanager
-def _joined(users: Path) -> Iterator[None]:
-    while True:
-        with together(users) as joined:
-            if joined:
-                yield
-                return
-        time.sleep(0.1)  # the last user has just left: the broker is being stopped
+    def up(server: Broker, under: Sequence[str]) -> object:
+        return server.up(port, timeout=timeout, under=under)
+
+    with borrowed(make, up, folder=folder, name="broker", grace=STOP_GRACE) as running:
+        yield running

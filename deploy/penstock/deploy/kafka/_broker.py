@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from penstock.deploy.artifacts import fetch
-from penstock.deploy.folders import data_folder
+from penstock.deploy.folders import RESOURCES, data_folder
 from penstock.deploy.java import find_java
 from penstock.deploy.kafka._command import broker_command, java_environment
 from penstock.deploy.kafka._probe import cluster_at
-from penstock.deploy.kafka._record import Record, forget_record, mark, read_record, write_record
-from penstock.deploy.kafka._storage import RESOURCES, format_storage, write_settings
+from penstock.deploy.kafka._record import NAME, Record, mark
+from penstock.deploy.kafka._storage import format_storage, write_settings
 from penstock.deploy.locks import alone
 from penstock.deploy.pins import read_pins
-from penstock.deploy.ports import LOOPBACK, free_port, is_free
+from penstock.deploy.ports import LOOPBACK, free_port, usable_port
 from penstock.deploy.processes import ended, start, stop
 from penstock.deploy.progress import during
+from penstock.deploy.records import forget_record, read_record, write_record
 from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
@@ -95,12 +96,12 @@ class Broker:
 
     def process(self) -> psutil.Process | None:
         """The process that serves, or starts; None when there is none."""
-        record = read_record(self.folder)
+        record = self._record()
         return record.process(self.folder) if record else None
 
     def status(self) -> BrokerStatus:
         """Look for the process and ask the broker; takes up to 2 s where it hangs."""
-        record, process = read_record(self.folder), self.process()
+        record, process = self._record(), self.process()
         log = self.folder / "broker.log"
         if record is None or process is None:
             return BrokerStatus("died" if record else "stopped", "", None, 0.0, "", self.folder, log)
@@ -135,13 +136,16 @@ class Broker:
             with alone(self.folder / "lock"):
                 if process := self.process():
                     stop(process, grace=STOP_GRACE)
-                forget_record(self.folder)
+                forget_record(self.folder / NAME)
         return self.status()
 
+    def _record(self) -> Record | None:
+        return read_record(self.folder / NAME, Record)
+
     def _up(self, port: int | None, timeout: float, under: Sequence[str]) -> BrokerStatus:
-        record, process = read_record(self.folder), self.process()
+        record, process = self._record(), self.process()
         if record is None or process is None:
-            return self._start(_usable(port), timeout, under)
+            return self._start(usable_port(port, DEFAULT_PORT), timeout, under)
         if port not in (None, 0, record.port):
             raise SetupError(
                 f"the broker in {self.folder} already runs at {LOOPBACK}:{record.port}, not at port {port}. "
@@ -166,7 +170,7 @@ class Broker:
         output = self.folder / "console.log"
         process = start(command, folder=self.folder, output=output, environment=java_environment())
         record = Record(process.pid, process.create_time(), port, cluster, version)
-        write_record(self.folder, record)
+        write_record(self.folder / NAME, record)
         return record, process
 
     def _wait(self, record: Record, process: psutil.Process, timeout: float) -> None:
@@ -174,7 +178,7 @@ class Broker:
             self._wait_for_answer(record, process, timeout)
         except BaseException:  # Ctrl-C as well
             stop(process, grace=STOP_GRACE)
-            forget_record(self.folder)
+            forget_record(self.folder / NAME)
             raise
 
     def _wait_for_answer(self, record: Record, process: psutil.Process, timeout: float) -> None:
@@ -191,15 +195,3 @@ class Broker:
         lines = [line for log in logs if log.exists() for line in log.read_text(errors="replace").splitlines()[-12:]]
         shown = "\n".join(lines) or "(nothing)"
         return SetupError(f"the broker {what}. The end of its log in {self.folder}:\n{shown}", code="BROKER_FAILED")
-
-
-def _usable(port: int | None) -> int:
-    if port == 0:
-        return free_port()
-    port = DEFAULT_PORT if port is None else port
-    if not is_free(port):
-        raise SetupError(
-            f"port {port} on {LOOPBACK} is taken by another program. Stop that, or choose a port (0: any free one).",
-            code="PORT_TAKEN",
-        )
-    return port

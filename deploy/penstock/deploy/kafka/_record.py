@@ -1,10 +1,8 @@
-"""What a broker's folder remembers of the process that serves it, from one command to the next."""
+"""What a broker's folder remembers of the process that serves it."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.deploy.processes import find
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-_NAME = "broker.json"
+NAME = "broker.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +41,3 @@ class Record:
 def mark(folder: Path) -> str:
     """The argument on the command line by which the broker of a folder is known again."""
     return f"-Dpenstock.broker={folder}"
-
-
-def read_record(folder: Path) -> Record | None:
-    """The last start, or None: never started, stopped properly, or the file is not readable."""
-    with suppress(OSError, ValueError, TypeError):
-        return Record(**json.loads((folder / _NAME).read_text()))
-    return None
-
-
-def write_record(folder: Path, record: Record) -> None:
-    """Remember a start, in one step: a reader finds the old record or the new one."""
-    part = folder / f"{_NAME}.part"
-    part.write_text(json.dumps(asdict(record)))
-    part.replace(folder / _NAME)
-
-
-def forget_record(folder: Path) -> None:
-    """The broker was stopped on purpose."""
-    (folder / _NAME).unlink(missing_ok=True)

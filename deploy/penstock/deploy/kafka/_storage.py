@@ -6,10 +6,10 @@ import base64
 import shutil
 import subprocess
 import uuid
-from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
+from penstock.deploy.folders import RESOURCES
 from penstock.deploy.kafka._command import java_command, java_environment
 from penstock.proto.errors import SetupError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.deploy.java import Java
-
-RESOURCES = files("penstock.deploy") / "resources"
 
 
 def write_settings(folder: Path, *, port: int, controller_port: int) -> None:
