@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
-from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from penstock.cli.local import NOT_RUNNING, Output, Shown, age, refuse_windows, show_json, show_rows
+
 if TYPE_CHECKING:
     from penstock.deploy.kafka import Broker, BrokerStatus
-
-_NOT_RUNNING = 3  # exit code of `status`, as init scripts have it
 
 _UP = """
 [bold]Examples[/]
@@ -42,13 +37,6 @@ penstock kafka down --data ./kafka
 """
 
 
-class Output(StrEnum):
-    """How the answer is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -60,7 +48,6 @@ Data = Annotated[
         file_okay=False,
     ),
 ]
-Shown = Annotated[Output, typer.Option("--output", "-o", help="json is one object on one line.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -101,7 +88,7 @@ def status(*, data: Data = None, output: Shown = Output.TEXT) -> None:
     found = _broker(data).status()
     _show(found, output)
     if found.state != "running":
-        raise typer.Exit(_NOT_RUNNING)
+        raise typer.Exit(NOT_RUNNING)
 
 
 def down(*, data: Data = None, output: Shown = Output.TEXT) -> None:
@@ -110,10 +97,7 @@ def down(*, data: Data = None, output: Shown = Output.TEXT) -> None:
 
 
 def _broker(data: Path | None) -> Broker:
-    if sys.platform == "win32":
-        from penstock.proto.errors import SetupError
-
-        raise SetupError("the local broker needs Linux or macOS; on Windows use it inside WSL")
+    refuse_windows("broker")
     from rich.console import Console
 
     from penstock.deploy.kafka import Broker
@@ -123,14 +107,12 @@ def _broker(data: Path | None) -> Broker:
 
 def _show(found: BrokerStatus, output: Output) -> None:
     if output is Output.JSON:
-        typer.echo(json.dumps(asdict(found) | {"uptime": round(found.uptime, 1)}, default=str))
+        show_json(found)
         return
     rows = [("state", found.state), ("folder", str(found.data))]
     if found.pid is not None:
-        age = str(timedelta(seconds=int(found.uptime)))
-        process = [("address", found.address), ("version", found.version), ("pid", str(found.pid)), ("uptime", age)]
-        rows[1:1] = process
+        process = [("address", found.address), ("version", found.version), ("pid", str(found.pid))]
+        rows[1:1] = [*process, ("uptime", age(found.uptime))]
     if found.state in ("died", "not answering"):
         rows.append(("log", str(found.log)))
-    for name, value in rows:
-        typer.echo(f"{typer.style(f'{name:8}', dim=True)} {value}")
+    show_rows(rows)

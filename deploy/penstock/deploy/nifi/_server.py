@@ -20,7 +20,7 @@ from penstock.deploy.locks import alone
 from penstock.deploy.nifi._assembly import assemble
 from penstock.deploy.nifi._command import nifi_command, nifi_environment
 from penstock.deploy.nifi._home import prepare
-from penstock.deploy.nifi._log import end_of, size_of
+from penstock.deploy.nifi._log import end_of, followed, last_lines, size_of
 from penstock.deploy.nifi._probe import serves
 from penstock.deploy.nifi._record import NAME, Record, mark
 from penstock.deploy.nifi._workers import memory_of, reap
@@ -31,7 +31,7 @@ from penstock.deploy.records import forget_record, read_record, write_record
 from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import psutil
@@ -151,6 +151,16 @@ class NiFi:
                 reap(self.folder)
                 forget_record(self.folder / NAME)
         return self.status()
+
+    def logs(self, lines: int = 50, *, follow: bool = False) -> Iterator[str]:
+        """The last lines of NiFi's log; with ``follow`` also those that come, without end.
+
+        Raises:
+            SetupError: there is no log.
+        """
+        if not self.log.exists():
+            raise SetupError(f"there is no log in {self.log.parent}: this NiFi was never started", code="NIFI_DOWN")
+        return followed(self.log, lines) if follow else last_lines(self.log, lines)
 
     def _record(self) -> Record | None:
         return read_record(self.folder / NAME, Record)
