@@ -18,10 +18,12 @@ from penstock.deploy.folders import data_folder
 from penstock.deploy.java import find_java
 from penstock.deploy.locks import alone
 from penstock.deploy.nifi._assembly import assemble
+from penstock.deploy.nifi._bundle import processors_in, put_processors
 from penstock.deploy.nifi._command import nifi_command, nifi_environment
 from penstock.deploy.nifi._home import prepare
+from penstock.deploy.nifi._install import Installed, install
 from penstock.deploy.nifi._log import end_of, followed, last_lines, size_of
-from penstock.deploy.nifi._probe import serves
+from penstock.deploy.nifi._probe import offered, serves
 from penstock.deploy.nifi._record import NAME, Record, mark
 from penstock.deploy.nifi._workers import memory_of, reap
 from penstock.deploy.ports import LOOPBACK, free_port, usable_port
@@ -44,6 +46,8 @@ DEFAULT_PORT = 18080  # not 8080 or 8443, which another NiFi on the machine may 
 START_TIMEOUT = 300.0  # a start takes 20 s on an idle machine with two cores, and was seen to take 70 s on a busy one
 STOP_GRACE = 30.0  # running processors are given 10 s of it
 JAVA = 21  # what NiFi 2 needs
+
+_POLL = 0.2
 
 State = Literal["running", "not answering", "stopped", "died"]
 
@@ -162,6 +166,12 @@ class NiFi:
             raise SetupError(f"there is no log in {self.log.parent}: this NiFi was never started", code="NIFI_DOWN")
         return followed(self.log, lines) if follow else last_lines(self.log, lines)
 
+    def install(self, nar: Path) -> Installed:
+        """Put a NAR of the user's own on this NiFi, see `penstock.deploy.nifi.install`."""
+        from penstock.deploy.canvas import Connection
+
+        return install(Connection(self.address), nar)
+
     def _record(self) -> Record | None:
         return read_record(self.folder / NAME, Record)
 
@@ -183,6 +193,8 @@ class NiFi:
         assembly = assemble(self._console)
         reap(self.folder)
         prepare(self.folder, assembly, port=port)
+        with during(self._console, "laying out the processors"):
+            put_processors(self.folder)
         with during(self._console, f"starting NiFi on {LOOPBACK}:{port} with Java {java.version} ({java.origin})"):
             self._wait(*self._launch(port, java, assembly, under), timeout)
         return self.status()
@@ -212,7 +224,12 @@ class NiFi:
                 raise self._failure(record, "ended while it started")
             if time.monotonic() > deadline:
                 raise self._failure(record, f"does not answer at {LOOPBACK}:{record.port} after {timeout:g} s")
-            time.sleep(0.2)
+            time.sleep(_POLL)
+        wanted = processors_in(self.folder)
+        while missing := wanted - offered(record.port):  # NiFi looks for them after it has begun to serve
+            if ended(process) or time.monotonic() > deadline:
+                raise self._failure(record, f"does not offer {', '.join(sorted(missing))}")
+            time.sleep(_POLL)
 
     def _failure(self, record: Record, what: str) -> SetupError:
         shown = end_of(self.folder, since=record.logged)
