@@ -83,13 +83,20 @@ def clean(raw: Definition, name: str | None = None) -> Definition:
     return _with_contexts(kept, contexts, names)
 
 
-def placed(definition: Definition, name: str) -> Definition:
-    """The definition for a deployment: its parameter contexts have the deployment's name, so that it shares none."""
+def placed(definition: Definition, name: str, context: str | None = None) -> Definition:
+    """The definition for a deployment: its parameter contexts have names of its own, so that it shares none.
+
+    Args:
+        definition: clean.
+        name: of the deployment's group.
+        context: name of its parameter context, that of the group where not given.
+    """
+    own = context or name
     old = definition["flowContents"].get("parameterContextName") or definition["flowContents"]["name"]
     contexts = dict(definition.get("parameterContexts") or {})
     contexts.setdefault(old, empty_context(old))
-    names = {context: name if context == old else f"{name}: {context}" for context in contexts}
-    contents = definition["flowContents"] | {"name": name, "parameterContextName": old, "position": {"x": 0, "y": 0}}
+    names = {each: own if each == old else f"{own}: {each}" for each in contexts}
+    contents = definition["flowContents"] | {"name": name, "parameterContextName": old}
     return _renamed(definition | {"flowContents": contents}, contexts, names)
 
 

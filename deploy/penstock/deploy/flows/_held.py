@@ -1,0 +1,120 @@
+"""One change of a deployment at a time, also when two machines try.
+
+The sign is a line under the comments of the process group, which everybody sees on the canvas. NiFi writes it only
+for somebody who has seen the former one, so one of two wins; the other one waits.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from penstock.deploy.flows._asking import is_outdated
+from penstock.deploy.flows._definition import own_comments
+from penstock.deploy.flows._states import group
+from penstock.proto.errors import PenstockError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.deploy.canvas import Connection
+
+_WAIT: Final = 90.0  # seconds for the other one to finish
+_FORGOTTEN: Final = timedelta(minutes=10)  # no change takes that long
+_PAUSE: Final = 0.3  # seconds
+_BUSY: Final = re.compile(r"being changed by (?P<host>\S+), process (?P<pid>\d+), since (?P<since>[-\d: ]+) UTC")
+
+
+@dataclass(slots=True)
+class Hold:
+    """The right to change a deployment.
+
+    Attributes:
+        label: what the line under the comments says afterwards; empty for no line.
+    """
+
+    label: str
+
+
+@contextmanager
+def held(nifi: Connection, identifier: str) -> Iterator[Hold]:
+    """Hold a deployment as long as the block lasts.
+
+    Raises:
+        RequestError: somebody else has been changing it for longer than a minute and a half.
+    """
+    end = time.monotonic() + _WAIT
+    while True:
+        entity = group(nifi, identifier)
+        busy = _busy(entity)
+        if busy and time.monotonic() > end:
+            name = entity["component"]["name"]
+            raise RequestError(f"'{name}' is {busy}; try again later", code="FLOW_BUSY", http_status=409)
+        if not busy and _wrote(nifi, entity, with_line(entity, sign())):
+            break
+        time.sleep(_PAUSE)
+    hold = Hold(_label(entity))
+    try:
+        yield hold
+    finally:
+        _release(nifi, identifier, hold.label)
+
+
+def with_line(entity: Any, label: str) -> str:
+    """The group's own comments, and our line under them."""
+    own = own_comments(entity["component"].get("comments") or "")
+    line = f"Penstock: {label}" if label else ""
+    return f"{own}\n\n{line}" if own and line else own or line
+
+
+def sign() -> str:
+    """What the line says meanwhile."""
+    return f"being changed by {platform.node()}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _label(entity: Any) -> str:
+    comments = entity["component"].get("comments") or ""
+    line = comments.removeprefix(own_comments(comments)).strip().removeprefix("Penstock: ")
+    return "" if _BUSY.search(line) else line
+
+
+def _busy(entity: Any) -> str:
+    found = _BUSY.search(entity["component"].get("comments") or "")
+    if found is None:
+        return ""
+    since = datetime.strptime(found["since"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    here = found["host"] == platform.node()
+    gone = here and not psutil.pid_exists(int(found["pid"]))
+    return "" if gone or datetime.now(UTC) - since > _FORGOTTEN else found[0]
+
+
+def _wrote(nifi: Connection, entity: Any, comments: str) -> bool:
+    identifier = entity["id"]
+    body = {"revision": entity["revision"], "component": {"id": identifier, "comments": comments}}
+    try:
+        nifi.put(f"/process-groups/{identifier}", body)
+    except RequestError as error:
+        if is_outdated(error):
+            return False
+        raise
+    return True
+
+
+def _release(nifi: Connection, identifier: str, label: str) -> None:
+    """A NiFi that is gone cannot be told; the sign is then forgotten, for its process has ended."""
+    for _ in range(20):
+        try:
+            entity = group(nifi, identifier)
+            if _wrote(nifi, entity, with_line(entity, label)):
+                return
+        except PenstockError:
+            return
+        time.sleep(_PAUSE)
