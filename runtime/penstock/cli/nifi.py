@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +48,16 @@ penstock nifi logs --lines 500 | grep ERROR
 penstock nifi logs --follow
 """
 
+_INSTALL = """
+[bold]Examples[/]
+
+penstock nifi install --address https://nifi.example:8443
+
+penstock nifi install my-processors-1.0.nar
+
+uv run --python 3.12 penstock nifi install --address https://nifi.example:8443
+"""
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -66,6 +78,7 @@ def register(app: typer.Typer) -> None:
     group.command("status", epilog=_STATUS)(status)
     group.command("logs", epilog=_LOGS)(logs)
     group.command("down", epilog=_DOWN)(down)
+    group.command("install", epilog=_INSTALL)(install)
     app.add_typer(group, name="nifi")
 
 
@@ -116,6 +129,48 @@ def logs(
 def down(*, data: Data = None, output: Shown = Output.TEXT) -> None:
     """Stop NiFi and wait until it is gone; its flow and what is queued in it stay for the next start."""
     _show(_nifi(data).down(), output)
+
+
+def install(
+    nar: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A NAR. [dim]\\[default: Penstock's processors, for this version of Python][/]",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    *,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            "-a",
+            help="Of the NiFi, as in a browser. [dim]\\[default: PENSTOCK_NIFI_ADDRESS, else http://127.0.0.1:18080][/]",
+            show_default=False,
+        ),
+    ] = None,
+    output: Shown = Output.TEXT,
+) -> None:
+    """Put processors on a NiFi that runs, without access to its disk, and wait until they are on its list.
+
+    Needs NiFi 2. The login is in PENSTOCK_NIFI_USER and PENSTOCK_NIFI_PASSWORD, or PENSTOCK_NIFI_TOKEN, or
+    PENSTOCK_NIFI_CERTIFICATE and PENSTOCK_NIFI_KEY; its authority in PENSTOCK_NIFI_CA_FILE.
+    """
+    from tempfile import TemporaryDirectory
+
+    from penstock.deploy.canvas import connect
+    from penstock.deploy.nar import build
+    from penstock.deploy.nifi import install as put
+
+    connection = connect(address)
+    with TemporaryDirectory(prefix="penstock-nar-") as folder:
+        done = put(connection, nar or build(Path(folder)))
+    if output is Output.JSON:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        show_rows([("address", done.address), ("nar", done.nar), ("offers", ", ".join(done.processors))])
 
 
 def _nifi(data: Path | None) -> NiFi:

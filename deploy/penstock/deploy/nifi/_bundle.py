@@ -1,30 +1,22 @@
-"""Puts Penstock's processors into a NiFi's folder: the code that is installed now, not that of the last start."""
+"""Penstock's processors in a NiFi's folder: the code that is installed now, not that of the last start."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
+
+from penstock.deploy.nar import lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def put_processors(folder: Path) -> None:
-    """Lay the bundle out anew, beside the old one that it then replaces."""
-    try:
-        from penstock.deploy.nar import lay_out
-    except ImportError:
-        return
+    """Lay the bundle out as a folder of extensions, unless that is there already.
 
-    place = _place(folder)
-    part = place.with_name("penstock.part")
-    for old in (part, place.with_name("penstock.old")):
-        shutil.rmtree(old, ignore_errors=True)
-    lay_out(part)
-    if place.exists():
-        place.replace(place.with_name("penstock.old"))
-    part.replace(place)
-    shutil.rmtree(place.with_name("penstock.old"), ignore_errors=True)
+    Raises:
+        SetupError: something that belongs into it is not installed here.
+    """
+    lay_out(_place(folder))
 
 
 def processors_in(folder: Path) -> frozenset[str]:

@@ -34,7 +34,7 @@ def prepare(folder: Path, assembly: Assembly, *, port: int) -> None:
         SetupError: NiFi's Python workers do not run on this Python.
     """
     _check_python()
-    for name in ("conf", "extensions", "logs", "python/extensions", "python/penstock"):
+    for name in ("conf", "extensions", "logs", "python/extensions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("framework", "api"):
         shutil.rmtree(folder / "python" / name, ignore_errors=True)
