@@ -1,4 +1,4 @@
-"""The other two programs of the demo, `penstock serve` and `penstock stream run`, started as a user would."""
+"""The other programs of a demo, such as `penstock serve` and `penstock stream run`, started as a user would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penstock.deploy.ports import free_port, is_free
 from penstock.proto import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import psutil
@@ -61,12 +61,22 @@ class Program:
         processes.stop(self.process, grace=_GRACE)
 
 
-def start(name: str, mark: Path, arguments: list[str], folder: Path) -> Program:
-    """Start ``penstock ARGUMENTS``, its output in ``folder``; ``mark`` is the file among the arguments that is ours."""
+def start(
+    name: str, mark: Path, arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Program:
+    """Start ``python -m ARGUMENTS``.
+
+    Args:
+        name: for people.
+        mark: the file or folder among the arguments that is ours.
+        arguments: the module and what follows.
+        folder: where it runs, and its log.
+        environment: added to ours; secrets belong there, not among the arguments.
+    """
     log = folder / f"{name}.log"
-    command = [sys.executable, "-m", "penstock.cli", *arguments]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    process = processes.start(command, folder=folder, output=log, environment=environment)
+    command = [sys.executable, "-m", *arguments]
+    added = {"PYTHONUNBUFFERED": "1"} | dict(environment or {})
+    process = processes.start(command, folder=folder, output=log, environment=os.environ | added)
     return Program(name, str(mark), process, log)
 
 

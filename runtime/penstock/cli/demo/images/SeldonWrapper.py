@@ -29,7 +29,7 @@ _LARGEST_TEXT = 4 << 20
 _MOST_PIXELS = 4 << 20
 
 
-class UnreadableImage(ValueError):
+class UnreadableImageError(ValueError):
     """What was sent is no image that can be read; the service answers with this text and status."""
 
     status_code = 400
@@ -47,7 +47,7 @@ class SeldonWrapper:
         """Three rows for each image of ``rows``."""
         texts = np.asarray(rows, dtype=object).ravel()
         if not len(texts):
-            raise UnreadableImage("there is no image in the request")
+            raise UnreadableImageError("there is no image in the request")
         pixels = np.stack([_pixels(text) for text in texts])
         (probabilities,) = self._session.run(["probability"], {"image": pixels})
         return np.concatenate([_best(each) for each in probabilities])
@@ -63,30 +63,30 @@ def _pixels(text: object) -> NDArray[np.float32]:
     try:
         grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error … for broken files
-        raise UnreadableImage("the image is broken or cut off") from error
+        raise UnreadableImageError("the image is broken or cut off") from error
     brightness: NDArray[np.float32] = np.rint(np.asarray(grey, np.float32) * (_BRIGHTEST / 255))
     return brightness.ravel()
 
 
 def _opened(text: object) -> Image.Image:
     if not isinstance(text, str):
-        raise UnreadableImage('an image is base64 text: [["…"]]')
+        raise UnreadableImageError('an image is base64 text: [["…"]]')
     if len(text) > _LARGEST_TEXT:
-        raise UnreadableImage(f"an image has at most {_LARGEST_TEXT:,} characters of base64")
+        raise UnreadableImageError(f"an image has at most {_LARGEST_TEXT:,} characters of base64")
     try:
         file = io.BytesIO(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise UnreadableImage("the text is not base64") from error
+        raise UnreadableImageError("the text is not base64") from error
     try:
         image = Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large() from error
     except Exception as error:
-        raise UnreadableImage("the bytes are no PNG or JPEG image") from error
+        raise UnreadableImageError("the bytes are no PNG or JPEG image") from error
     if image.width * image.height > _MOST_PIXELS:
         raise _too_large()
     return image
 
 
-def _too_large() -> UnreadableImage:
-    return UnreadableImage(f"an image has at most {_MOST_PIXELS:,} pixels")
+def _too_large() -> UnreadableImageError:
+    return UnreadableImageError(f"an image has at most {_MOST_PIXELS:,} pixels")
