@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from penstock.deploy.flows._removing import delete
 from penstock.deploy.flows._template import Template, of_definition, template
 from penstock.deploy.flows._tree import to_tree
 from penstock.deploy.flows._wanted import Values, check_secrets
+from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from penstock.deploy.canvas import Connection
@@ -154,21 +156,23 @@ class Flows:
 
         Args:
             spec: what there should be.
-            secrets: values of the spec's secrets, by name of the parameter.
+            secrets: values of the spec's secrets, by name of the parameter; those of the environment where not given.
             overwrite: undo what people changed on the canvas; otherwise it is kept.
             renew_secrets: set the secrets even where they have a value, which NiFi does not tell.
             dry_run: only say what would be done.
 
         Raises:
             RequestError: the new version is not valid (it is as before then), or FlowFiles are queued in its way.
+            SetupError: the spec does not fit the template, or a secret has no value.
         """
         source = template(spec.template, spec.folder)
+        known = _from_environment(spec) if secrets is None else dict(secrets)
         values = Values(spec.parameters, spec.processors, spec.services)
         if not any(spec.name in (each.name, each.group) for each in deployments(self._nifi)):
-            return self._applied_first(spec, source, values, secrets or {}, dry_run=dry_run)
+            return self._applied_first(spec, source, values, known, dry_run=dry_run)
         target = Target(source, values, overwrite)
         return self._change(
-            spec.name, target, dict(secrets or {}), running=spec.running, renew=renew_secrets, dry_run=dry_run
+            spec.name, target, known, running=spec.running, renew=renew_secrets, dry_run=dry_run, needed=spec.secrets
         )
 
     def upgrade(
@@ -221,6 +225,7 @@ class Flows:
     ) -> Outcome:
         if dry_run:
             return Outcome(spec.name, "", "", created=True, started=bool(spec.running), secrets=tuple(sorted(secrets)))
+        _check_given(spec.secrets, secrets, spec.secrets)
         group = create(self._nifi, spec.name, source, values, secrets, self._parent)
         if spec.running:
             states.start(self._nifi, group)
@@ -238,11 +243,14 @@ class Flows:
         running: bool | None,
         renew: bool,
         dry_run: bool,
+        needed: Mapping[str, str] | None = None,
     ) -> Outcome:
         found = self._find(name)
         thought = plan(self._nifi, found, target)
         check_secrets(thought.merged, secrets)
-        unset = found.context.unset_secrets() | (secrets.keys() - found.context.parameters.keys())
+        needed = needed or {}
+        unset = found.context.unset_secrets() | (needed.keys() - found.context.parameters.keys())
+        _check_given(needed, secrets, unset)
         given = secrets if renew else {key: value for key, value in secrets.items() if key in unset}
         before = states.running(self._nifi, found.group)
         same_record = (target.template.digest, target.values) == (found.record.digest, found.record.values)
@@ -259,6 +267,15 @@ class Flows:
             stopped=stopped,
             secrets=tuple(sorted(given)),
         )
+
+
+def _from_environment(spec: Spec) -> dict[str, str]:
+    return {name: os.environ[variable] for name, variable in spec.secrets.items() if variable in os.environ}
+
+
+def _check_given(variables: Mapping[str, str], given: Mapping[str, str], unset: Iterable[str]) -> None:
+    for name in sorted(set(unset) & variables.keys() - given.keys()):
+        raise SetupError(f"the secret '{name}' has no value yet: set the environment variable {variables[name]}")
 
 
 def _empty(name: str) -> Definition:

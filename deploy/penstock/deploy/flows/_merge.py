@@ -46,7 +46,7 @@ def merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, list[Conflict]]:
     """The merged tree, and where the two sides contradict each other."""
     conflicts: list[Conflict] = []
     merged = _merged(base, ours, theirs, (), conflicts, prefer_theirs=False)
-    _keep_what_is_used(merged, ours)
+    _keep_what_is_used(merged, ours, theirs)
     return merged, conflicts
 
 
@@ -84,8 +84,9 @@ def _shown(value: Any) -> object:
     return None if value is _ABSENT else value
 
 
-def _keep_what_is_used(merged: Tree, ours: Tree) -> None:
+def _keep_what_is_used(merged: Tree, ours: Tree, theirs: Tree) -> None:
     """Put back what the template removed but something that stays needs; leave out connections without an end."""
+    _keep_connections(merged, ours, theirs)
     known = {item["identifier"]: (group["identifier"], kind, item) for _, kind, group, item in components(ours)}
     while missing := _missing(merged):
         restored = [known[each] for each in missing if each in known]
@@ -101,6 +102,16 @@ def _keep_what_is_used(merged: Tree, ours: Tree) -> None:
         for identifier in [each for each, item in ends.items() if _ends(item) & lost]:
             del ends[identifier]
     _keep_parameters(merged, ours)
+
+
+def _keep_connections(merged: Tree, ours: Tree, theirs: Tree) -> None:
+    """What stays although the template removed it stays connected; it would be invalid otherwise."""
+    kept = {item["identifier"] for _, _, _, item in components(merged)}
+    kept -= {item["identifier"] for _, _, _, item in components(theirs)}
+    places = {group["identifier"]: group for _, group in groups(merged)}
+    for _, kind, group, item in components(ours):
+        if kind == "connections" and _ends(item) & kept and group["identifier"] in places:
+            places[group["identifier"]].setdefault(kind, {}).setdefault(item["identifier"], item)
 
 
 def _ends(connection: Tree) -> set[str]:
