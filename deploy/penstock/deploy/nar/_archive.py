@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 from penstock.deploy.nar._contents import DEPENDENCIES, NAR_GROUP, NAR_ID, built_for, contents, version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+_MANIFEST: Final = "META-INF/MANIFEST.MF"
 _EPOCH: Final = 1_767_225_600  # 2026-01-01, so that two builds are alike
 
 
@@ -51,16 +53,24 @@ def nar_name() -> str:
 
 def _write(archive: zipfile.ZipFile) -> None:
     moment = time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", _EPOCH)))
-    files = {"META-INF/MANIFEST.MF": _manifest(moment)} | {entry.target: entry.read() for entry in contents()}
-    # NiFi makes only the folders that have entries, and wants one before a file at the root: without, it reads no
-    # manifest, or unpacks nothing, and skips later NARs too.
-    folders = {f"{parent}/" for name in files for parent in PurePosixPath(name).parents if parent.name}
-    folders.add(f"{DEPENDENCIES}/")
-    for name in [*sorted(folders), *sorted(files)]:
+    files = {_MANIFEST: _manifest(moment)} | {entry.target: entry.read() for entry in contents()}
+    for name in _in_order(files):
         info = zipfile.ZipInfo(name, moment[:6])
         info.external_attr = 0o40755 << 16 | 0x10 if name.endswith("/") else 0o100644 << 16
         info.compress_type = zipfile.ZIP_STORED if name.endswith("/") else zipfile.ZIP_DEFLATED
         archive.writestr(info, files.get(name, b""))
+
+
+def _in_order(files: Iterable[str]) -> list[str]:
+    """The manifest, the folders, and then the files in them, as NiFi 2.3 needs them.
+
+    From the network NiFi reads the NAR as a stream, and looks for the manifest at its beginning only. It makes only
+    those folders that have entries, and wants one before a file at the root: without, it unpacks nothing, reads no
+    manifest, and skips later NARs too.
+    """
+    first = ["META-INF/", _MANIFEST]
+    folders = {f"{parent}/" for name in files for parent in PurePosixPath(name).parents if parent.name}
+    return [*first, *sorted({*folders, f"{DEPENDENCIES}/"} - {*first}), *sorted({*files} - {*first})]
 
 
 def _manifest(moment: time.struct_time) -> bytes:
