@@ -60,7 +60,7 @@ def install(connection: Connection, nar: Path, *, timeout: float = 120.0) -> Ins
     while not summary["installComplete"]:
         _pause(deadline, f"NiFi at {connection.address} has not installed {nar.name} after {timeout:g} s")
         summary = connection.get(f"/controller/nar-manager/nars/{summary['identifier']}")["narSummary"]
-    if summary["state"] != "INSTALLED":
+    if summary["state"].upper() != "INSTALLED":
         why = summary.get("failureMessage") or "no reason given"
         raise SetupError(f"NiFi at {connection.address} cannot install {nar.name}: {why}", code="NAR_REFUSED")
     found = _types(connection, summary["identifier"])
