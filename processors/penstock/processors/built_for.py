@@ -18,7 +18,7 @@ def check(note: Path = _NOTE) -> None:
     """Compare this Python with the one that the bundle was made by.
 
     Raises:
-        ImportError: they differ; NiFi shows the message on the processor and in its log.
+        ImportError: they differ; the message is then in NiFi's log.
     """
     wrong = mismatch(json.loads(note.read_text(encoding="utf-8"))) if note.exists() else None
     if wrong:
