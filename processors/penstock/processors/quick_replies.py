@@ -74,10 +74,14 @@ def _prompt_replies(connection: Any) -> None:
     """Replies to calls from Python to Java."""
     send = connection.send_command
 
-    def send_command(self: Any, command: str) -> Any:
+    def quicken_one(self: Any) -> None:
         prompt(getattr(self, "stream", None), self.socket)
+
+    def send_command(self: Any, command: str) -> Any:
+        quicken_one(self)
         return send(self, command)
 
+    connection.quicken = quicken_one
     connection.send_command = send_command
 
 

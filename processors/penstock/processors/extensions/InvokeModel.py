@@ -13,7 +13,7 @@ from nifiapi.relationship import Relationship
 
 from penstock.processors.connections import CLIENTS
 from penstock.processors.invocation import Invocation, Request
-from penstock.processors.java_calls import map_maker
+from penstock.processors.java_calls import JavaCalls
 from penstock.processors.model_names import ModelChoice
 from penstock.processors.outcomes import RETRY, SUCCESS
 from penstock.processors.properties import constant_values, problems, value_for
@@ -21,14 +21,15 @@ from penstock.processors.quick_replies import quicken
 from penstock.processors.settings import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connection_of, formats_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from nifiapi.properties import ProcessContext, ValidationContext
 
     from penstock.processors.connections import Lease
     from penstock.processors.outcomes import Outcome
 
-quicken()
+QUICK = quicken()
+ATTRIBUTES = ("invokemodel.puid", "puid", "traceparent")
 
 
 class InvokeModel(FlowFileTransform):
@@ -150,7 +151,7 @@ class InvokeModel(FlowFileTransform):
         self._lock = Lock()
         self._call: Invocation | None = None
         self._lease: Lease | None = None
-        self._java_map: Callable[[Mapping[str, str]], Any] | None = None
+        self._java = JavaCalls(JvmHolder.jvm, together=QUICK)
 
     def getPropertyDescriptors(self) -> list[PropertyDescriptor]:
         """The properties; NiFi asks again after each validation."""
@@ -193,47 +194,38 @@ class InvokeModel(FlowFileTransform):
                 values = constant_values(context)
                 formats = formats_of(values)
                 self._lease = CLIENTS.lease(connection_of(values))
-                self._java_map = _java_map()
                 self._call = Invocation(self._lease, formats)
             return self._call
 
     def transform(self, context: ProcessContext, flowfile: Any) -> FlowFileTransformResult:
-        """One FlowFile. Whatever is asked of `flowfile` is a call to the JVM."""
+        """One FlowFile."""
         call = self._call or self._prepare(context)
-        names = None
-        if call.takes_names:
-            names = flowfile.getAttribute("featureNames") or value_for(context, "Feature names", flowfile)
+        wanted = (*ATTRIBUTES, "featureNames") if call.takes_names else ATTRIBUTES
+        content, (former, puid, traceparent, *names) = self._java.read(flowfile, wanted)
         outcome = call(
             Request(
-                content=flowfile.getContentsAsBytes(),
+                content=content,
                 model=value_for(context, "Model name", flowfile) or "",
-                names=names,
-                puid=flowfile.getAttribute("invokemodel.puid") or flowfile.getAttribute("puid"),
-                traceparent=flowfile.getAttribute("traceparent"),
+                names=(names and names[0]) or value_for(context, "Feature names", flowfile),
+                puid=former or puid,
+                traceparent=traceparent,
             )
         )
         if outcome.relationship != SUCCESS:
             self.logger.warn(outcome.error)
         if outcome.relationship == RETRY:
             context.yield_resources()
-        return _Result(outcome, self._java_map)
+        return _Result(outcome, self._java)
 
 
 class _Result(FlowFileTransformResult):
-    def __init__(self, outcome: Outcome, java_map: Callable[[Mapping[str, str]], Any] | None) -> None:
+    def __init__(self, outcome: Outcome, java: JavaCalls) -> None:
         super().__init__(outcome.relationship, outcome.attributes, outcome.contents)
-        self._written = outcome.attributes
-        self._java_map = java_map
+        self._outcome = outcome
+        self._java = java
 
     def getAttributes(self) -> Any:
-        return self._java_map(self._written) if self._java_map else super().getAttributes()
-
-
-def _java_map() -> Callable[[Mapping[str, str]], Any] | None:
-    try:
-        return map_maker(JvmHolder.jvm)
-    except Exception:  # another bridge than the one that is known: NiFi's own way works everywhere
-        return None
+        return self._java.java_map(self._outcome.attributes)
 
 
 def _with_choice(descriptor: PropertyDescriptor, names: Sequence[str] | None) -> PropertyDescriptor:
