@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def assembly(tmp_path: Path) -> Assembly:
     """As many files as it takes."""
-    folder = tmp_path / "cache" / "ein Ordner für NiFi"
+    folder = tmp_path / "cache" / "a cache, for NiFi"
     made = {
         "python/framework/Controller.py": b"pass",
         "python/api/nifiapi/__init__.py": b"",
@@ -120,14 +120,20 @@ def test_a_python_that_nifi_does_not_know_is_named(
     assert caught.value.code == "PYTHON_UNSUPPORTED"
 
 
+def test_a_folder_that_nifi_cannot_use_is_named(tmp_path: Path, assembly: Assembly) -> None:
+    with pytest.raises(SetupError, match=r"other letters than ASCII in its path: .*Bücher") as caught:
+        prepare(tmp_path / "Bücher", assembly, port=1)
+    assert caught.value.code == "NIFI_FAILED"
+
+
 def test_the_end_of_the_log_is_the_cause_of_this_start(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "nifi-app.log"
     log.parent.mkdir()
     before = "10:00 ERROR [main] x former failure\n"
     log.write_text(
-        f"{before}11:00 INFO [main] x starts\n11:01 ERROR [main] x failed\n\tat a.b.C\nCaused by: java.E: y\n"
+        f"{before}11:00 INFO [main] x starts\n11:01 ERROR [main] x failed\na.XException: z\n\tat a.b.C\nCaused by: java.E: y\n"
     )
-    assert end_of(tmp_path, since=len(before)) == "11:01 ERROR [main] x failed\nCaused by: java.E: y"
+    assert end_of(tmp_path, since=len(before)) == "11:01 ERROR [main] x failed\na.XException: z\nCaused by: java.E: y"
     (tmp_path / "console.log").write_text("Error: no such class\n")
     assert end_of(tmp_path, since=len(before)).endswith("Error: no such class")
     log.write_text("12:00 INFO [main] new\n")  # shorter than before

@@ -52,7 +52,7 @@ def penstock(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def staying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NiFi]:
     """A NiFi started by a command that has ended; its folder has a name that needs care."""
-    folder = tmp_path_factory.mktemp("deploy") / "Bücher & ö, x"
+    folder = tmp_path_factory.mktemp("deploy") / "a NiFi & more, #1 %20"
     started = penstock("up", "--port", "0", "--output", "json", "--data", str(folder))
     assert started.returncode == 0, started.stderr
     found = json.loads(started.stdout)

@@ -31,9 +31,10 @@ def prepare(folder: Path, assembly: Assembly, *, port: int) -> None:
     """Write what NiFi reads when it starts.
 
     Raises:
-        SetupError: NiFi's Python workers do not run on this Python.
+        SetupError: NiFi cannot run in this folder, or its Python workers not on this Python.
     """
     _check_python()
+    _check_path(folder, assembly.folder)
     for name in ("conf", "extensions", "logs", "python/extensions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("framework", "api"):
@@ -53,6 +54,17 @@ def _check_python() -> None:
             f"this is {sys.version_info[0]}.{sys.version_info[1]}. Install penstock in an older one for NiFi.",
             code="PYTHON_UNSUPPORTED",
         )
+
+
+def _check_path(*folders: Path) -> None:
+    # Its web server makes addresses of them without escapes, and Java does not take those ("Bad escape").
+    for folder in folders:
+        if not str(folder.resolve()).isascii():
+            raise SetupError(
+                f"NiFi does not start in a folder that has other letters than ASCII in its path: {folder}. "
+                "Choose another data folder, and another cache with PENSTOCK_CACHE where that has them.",
+                code="NIFI_FAILED",
+            )
 
 
 def _key(conf: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from contextlib import suppress
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+# An error of the log, the exception under it and those that it came from, and what the JVM itself says.
+_WRONG = re.compile(r" ERROR |^Caused by: |^Error: |^Exception in |^[\w.$]+(?:Exception|Error)(?:: |$)")
 _SHOWN = 12
 _POLL = 0.3  # seconds between two looks at the end of the log
 _LONGEST = 400  # characters of a line: Spring repeats the whole chain of causes in each
@@ -27,7 +30,7 @@ def end_of(folder: Path, *, since: int) -> str:
     """
     console = _lines(folder / "console.log", 0)
     lines = [*_lines(folder / "logs" / "nifi-app.log", since), *console]
-    wrong = [line for line in lines if " ERROR " in line or line.startswith(("Caused by:", "Error:", "Exception in"))]
+    wrong = [line for line in lines if _WRONG.search(line)]
     shown = list(dict.fromkeys(wrong or lines))[-_SHOWN:]
     return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in shown) or "(nothing)"
 
