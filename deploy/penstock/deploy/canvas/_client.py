@@ -109,6 +109,9 @@ def _pool(base: str, login: Login) -> urllib3.PoolManager:
     settings: dict[str, Any] = {"maxsize": _POOL, "retries": False}
     if parts.scheme == "https":
         settings["ssl_context"] = login.tls()
+        if not login.verify:
+            # Whoever asks for that knows; a warning for each call would hide what matters.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     host = parts.hostname or ""
     proxies = {} if is_loopback(host) or proxy_bypass(host) else getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

@@ -22,7 +22,7 @@ from penstock.deploy.flows._contexts import Context, contexts, set_parameters
 from penstock.deploy.flows._creating import check_types, line_of, set_secrets
 from penstock.deploy.flows._definition import Definition, clean, placed
 from penstock.deploy.flows._found import Deployment, find
-from penstock.deploy.flows._held import held, sign, with_line
+from penstock.deploy.flows._held import Hold, held, with_line
 from penstock.deploy.flows._merge import rebased
 from penstock.deploy.flows._planning import Plan, Target, instances, plan, removed_connections
 from penstock.deploy.flows._record import record_of, to_parameter
@@ -60,21 +60,21 @@ def change(
         if secrets:
             set_secrets(nifi, deployment.context.name, secrets)
         if thought.changes:
-            _carry_out(nifi, deployment, thought, running=running)
+            _carry_out(nifi, deployment, thought, hold, running=running)
         _set_running(nifi, deployment.group, target, running=running)
         _write_record(nifi, deployment, target, thought)
         hold.label = line_of(find(nifi, deployment.group).record.label)
     return deployment, thought
 
 
-def _carry_out(nifi: Connection, deployment: Deployment, thought: Plan, *, running: bool | None) -> None:
+def _carry_out(nifi: Connection, deployment: Deployment, thought: Plan, hold: Hold, *, running: bool | None) -> None:
     _check_queues(nifi, deployment, thought)
     group = deployment.group
     ran = states.running(nifi, group)
     invalid = {each.id for each in states.validated(nifi, group)}
     try:
         _set_changed(nifi, thought.ours, thought.merged, deployment.context.name)
-        _replace(nifi, deployment, thought.merged)
+        _replace(nifi, deployment, thought.merged, hold)
         after = nifi.get(f"/process-groups/{group}/download")
         fresh = _new(thought.raw, after)
         _check_valid(nifi, group, invalid)
@@ -85,7 +85,7 @@ def _carry_out(nifi: Connection, deployment: Deployment, thought: Plan, *, runni
     except Unavailable as error:
         raise Unavailable(f"{error.message}; run the same command again when it is back") from None
     except PenstockError as error:
-        _go_back(nifi, deployment, thought, ran, error)
+        _go_back(nifi, deployment, thought, hold, ran, error)
         raise with_message(error, f"{error.message}; '{deployment.name}' is as it was before") from None
     _remove_parameters(nifi, thought, deployment.context.name)
 
@@ -126,21 +126,21 @@ def _check_queues(nifi: Connection, deployment: Deployment, thought: Plan) -> No
         )
 
 
-def _replace(nifi: Connection, deployment: Deployment, tree: Tree) -> None:
+def _replace(nifi: Connection, deployment: Deployment, tree: Tree, hold: Hold) -> None:
     entity = states.group(nifi, deployment.group)
     definition = placed(to_definition(tree), entity["component"]["name"], deployment.context.name)
     contents = definition["flowContents"] | {
         "position": entity["component"]["position"],
-        "comments": with_line({"component": {"comments": definition["flowContents"].get("comments")}}, sign()),
+        "comments": with_line({"component": {"comments": definition["flowContents"].get("comments")}}, hold.sign),
     }
     states.replace(nifi, deployment.group, definition | {"flowContents": contents})
 
 
 def _go_back(
-    nifi: Connection, deployment: Deployment, thought: Plan, ran: Mapping[str, str], reason: PenstockError
+    nifi: Connection, deployment: Deployment, thought: Plan, hold: Hold, ran: Mapping[str, str], reason: PenstockError
 ) -> None:
     try:
-        _replace(nifi, deployment, thought.ours)
+        _replace(nifi, deployment, thought.ours, hold)
         _set_changed(nifi, thought.merged, thought.ours, deployment.context.name)
         _remove_parameters(
             nifi, with_fields(thought, ours=thought.merged, merged=thought.ours), deployment.context.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 _WAIT: Final = 90.0  # seconds for the other one to finish
 _FORGOTTEN: Final = timedelta(minutes=10)  # no change takes that long
 _PAUSE: Final = 0.3  # seconds
-_BUSY: Final = re.compile(r"being changed by (?P<host>\S+), process (?P<pid>\d+), since (?P<since>[-\d: ]+) UTC")
+_BUSY: Final = re.compile(
+    r"being changed by (?P<host>\S+), process (?P<pid>\d+) \((?P<token>\w+)\), since (?P<since>[-\d: ]+) UTC"
+)
+_mine: Final[set[str]] = set()  # tokens of what this process changes now
 
 
 @dataclass(slots=True)
@@ -38,9 +42,11 @@ class Hold:
     """The right to change a deployment.
 
     Attributes:
-        label: what the line under the comments says afterwards; empty for no line.
+        sign: what the line under the comments says meanwhile.
+        label: what it says afterwards; empty for no line.
     """
 
+    sign: str
     label: str
 
 
@@ -52,19 +58,26 @@ def held(nifi: Connection, identifier: str) -> Iterator[Hold]:
         RequestError: somebody else has been changing it for longer than a minute and a half.
     """
     end = time.monotonic() + _WAIT
+    token = secrets.token_hex(4)
+    sign = (
+        f"being changed by {platform.node()}, process {os.getpid()} ({token}), "
+        f"since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
     while True:
         entity = group(nifi, identifier)
         busy = _busy(entity)
         if busy and time.monotonic() > end:
             name = entity["component"]["name"]
             raise RequestError(f"'{name}' is {busy}; try again later", code="FLOW_BUSY", http_status=409)
-        if not busy and _wrote(nifi, entity, with_line(entity, sign())):
+        if not busy and _wrote(nifi, entity, with_line(entity, sign)):
             break
         time.sleep(_PAUSE)
-    hold = Hold(_label(entity))
+    hold = Hold(sign, _label(entity))
+    _mine.add(token)
     try:
         yield hold
     finally:
+        _mine.discard(token)
         _release(nifi, identifier, hold.label)
 
 
@@ -73,11 +86,6 @@ def with_line(entity: Any, label: str) -> str:
     own = own_comments(entity["component"].get("comments") or "")
     line = f"Penstock: {label}" if label else ""
     return f"{own}\n\n{line}" if own and line else own or line
-
-
-def sign() -> str:
-    """What the line says meanwhile."""
-    return f"being changed by {platform.node()}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _label(entity: Any) -> str:
@@ -91,8 +99,8 @@ def _busy(entity: Any) -> str:
     if found is None:
         return ""
     since = datetime.strptime(found["since"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    here = found["host"] == platform.node()
-    gone = here and not psutil.pid_exists(int(found["pid"]))
+    here, pid = found["host"] == platform.node(), int(found["pid"])
+    gone = here and (found["token"] not in _mine if pid == os.getpid() else not psutil.pid_exists(pid))
     return "" if gone or datetime.now(UTC) - since > _FORGOTTEN else found[0]
 
 
