@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from penstock.cli.demo import sftp
+from penstock.cli.demo.provenance import Provenance
 from penstock.deploy.flows import load, to_text
 from penstock.deploy.ports import free_port
 
-from .conftest import TEMPLATES, served, until
+from .conftest import TEMPLATES, program, served, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from .conftest import Deployed
+    from .conftest import Deployed, ImageModel
 
     Deploy = Callable[..., Deployed]
 
@@ -42,6 +47,47 @@ def is_unchanged(deployed: Deployed, template: str, parameters: dict[str, str]) 
 def test_the_file_is_clean(template: str) -> None:
     path = TEMPLATES / template / "flow.json"
     assert to_text(load(path)) == path.read_text()
+
+
+def test_images_from_both_sources_are_recognised(deploy: Deploy, image_model: ImageModel, tmp_path: Path) -> None:
+    """GenerateFlowFile sends one that the template has not in it, a real SSH server has others and what is none."""
+    first, *others = image_model.pictures[:6]
+    (tmp_path / "deeper").mkdir()
+    for number, picture in enumerate(others):
+        folder = tmp_path / "deeper" if number == 0 else tmp_path
+        (folder / picture.name).write_bytes(picture.png)
+    (tmp_path / "broken.png").write_bytes(others[0].png[:100])
+    (tmp_path / "notes.txt").write_text("no image")
+    before = time.time() - 3600
+    for path in tmp_path.rglob("*.png"):
+        os.utime(path, (before, before))  # ListSFTP holds back what has changed just now: it may still be written
+    port = str(free_port())
+    start_sftp = program("penstock.cli.demo.sftp", str(tmp_path), port, ready="ready", **{sftp.PASSWORD: "open sesame"})
+    with served(image_model.folder) as (_, address), start_sftp:
+        parameters = {
+            "service-address": address,
+            "image-base64": base64.b64encode(first.png).decode(),
+            "sftp-port": port,
+            "sftp-user": sftp.USER,
+        }
+        deployed = deploy("image-recognition", parameters, {"sftp-password": "open sesame"})
+        provenance = Provenance(deployed.nifi, deployed.processor("InvokeModel"))
+        wanted = {picture.name: picture.label for picture in others}
+        until(lambda: wanted.keys() < {each.file for each in provenance.predictions(100)})
+        known = {each.file: each.answer for each in provenance.predictions(100)}
+        assert {name: known.pop(name)[0][0] for name in wanted} == {
+            name: f"digit-{label}" for name, label in wanted.items()
+        }
+        # What is left is the FlowFile of GenerateFlowFile, whose name is an id of its own.
+        ((one, *more),) = known.values()
+        assert one[0] == f"digit-{first.label}"
+        assert len(more) == 2
+        (failed,) = until(lambda: deployed.queued("failures"))
+        assert failed["attributes"]["filename"] == "broken.png"
+        assert "broken or cut off" in failed["attributes"]["invokemodel.error.message"]
+        waiting = {each["attributes"]["filename"] for each in deployed.queued("predictions")}
+        assert wanted.keys() < waiting
+    assert is_unchanged(deployed, "image-recognition", parameters)
 
 
 def test_files_become_files_of_predictions(deploy: Deploy, sums: str, tmp_path: Path) -> None:
