@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from penstock.cli.flow._login import Address, login
 from penstock.cli.local import NOT_RUNNING, Output, Shown, age, refuse_windows, show_json, show_rows
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ penstock nifi logs --follow
 _INSTALL = """
 [bold]Examples[/]
 
-penstock nifi install --address https://nifi.example:8443
+penstock nifi --user admin --ca-file ca.pem install --address https://nifi.example:8443
 
 penstock nifi install my-processors-1.0.nar
 
@@ -74,6 +75,7 @@ Data = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(no_args_is_help=True, help="A local NiFi: up, status, logs, down; install for other ones.")
+    group.callback()(login)
     group.command("up", epilog=_UP)(up)
     group.command("status", epilog=_STATUS)(status)
     group.command("logs", epilog=_LOGS)(logs)
@@ -132,6 +134,7 @@ def down(*, data: Data = None, output: Shown = Output.TEXT) -> None:
 
 
 def install(
+    context: typer.Context,
     nar: Annotated[
         Path | None,
         typer.Argument(
@@ -142,21 +145,12 @@ def install(
         ),
     ] = None,
     *,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--address",
-            "-a",
-            help="Of the NiFi, as in a browser. [dim]\\[default: PENSTOCK_NIFI_ADDRESS, else http://127.0.0.1:18080][/]",
-            show_default=False,
-        ),
-    ] = None,
+    address: Address = None,
     output: Shown = Output.TEXT,
 ) -> None:
     """Put processors on a NiFi that runs, without access to its disk, and wait until they are on its list.
 
-    Needs NiFi 2. The login is in PENSTOCK_NIFI_USER and PENSTOCK_NIFI_PASSWORD, or PENSTOCK_NIFI_TOKEN, or
-    PENSTOCK_NIFI_CERTIFICATE and PENSTOCK_NIFI_KEY; its authority in PENSTOCK_NIFI_CA_FILE.
+    Needs NiFi 2. How to log in is said before `install`, or in the environment, as for `penstock flow`.
     """
     from tempfile import TemporaryDirectory
 
@@ -164,7 +158,7 @@ def install(
     from penstock.deploy.nar import build
     from penstock.deploy.nifi import install as put
 
-    connection = connect(address)
+    connection = connect(address, context.obj())
     with TemporaryDirectory(prefix="penstock-nar-") as folder:
         done = put(connection, nar or build(Path(folder)))
     if output is Output.JSON:
