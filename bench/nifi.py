@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-
 from tests.processors.group import Group, until
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results" / "nifi.json"
 STOCK = "BenchReadWrite"
-STOCK_SOURCE = f'''
+STOCK_SOURCE = f"""
 from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
 
 
@@ -52,7 +51,7 @@ class {STOCK}(FlowFileTransform):
     def transform(self, context, flowfile):
         data = flowfile.getContentsAsBytes()
         return FlowFileTransformResult("success", attributes={{"size": str(len(data))}}, contents=bytes(data)[::-1])
-'''
+"""
 ROW = [5.1, 3.5, 1.4, 0.2]
 
 
@@ -95,9 +94,7 @@ def measure(address: str, service: str, case: Case, run_ms: int) -> dict[str, fl
         source = group.add("GenerateFlowFile", text)
         own = {"Model name": "iris", "Service address": service} if case.processor == "InvokeModel" else {}
         ends = ("success", "original") if own else ("success", "original", "failure")
-        tested = group.add(
-            case.processor, {**own, **dict(case.properties)}, drop=ends, tasks=case.tasks, run_ms=run_ms
-        )
+        tested = group.add(case.processor, {**own, **dict(case.properties)}, drop=ends, tasks=case.tasks, run_ms=run_ms)
         wrong = group.connect(tested, ["failure", "retry"]) if own else None
         queue = group.connect(source, ["success"], tested)
         group.run(source)
@@ -181,8 +178,10 @@ def main() -> None:
         for number in range(given.rounds):
             for case in cases(given.scale):
                 if given.only in case.name:
-                    rates.setdefault(case.name, []).append(found := measure(address, target, case, given.run_ms))
-                    print(f"round {number + 1}  {case.name:32} {found['flowfiles_per_s']:8.0f}/s  {found['cpu_ms_per_flowfile']:.2f} ms of CPU each", flush=True)
+                    found = measure(address, target, case, given.run_ms)
+                    rates.setdefault(case.name, []).append(found)
+                    rate, cpu = found["flowfiles_per_s"], found["cpu_ms_per_flowfile"]
+                    print(f"round {number + 1}  {case.name:32} {rate:8.0f}/s  {cpu:.2f} ms of CPU each", flush=True)
     report(rates, given.results if not given.only else None)
 
 
@@ -199,8 +198,14 @@ def report(rates: dict[str, list[dict[str, float]]], results: Path | None) -> No
         "10 KB: InvokeModel to reads and writes only": ratio(rates, "10 KB"),
     }
     print(json.dumps(ratios, indent=2))
-    about: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": len(next(iter(rates.values())))}
-    results.write_text(json.dumps({"about": about, "medians": table, "ratios": ratios, "rounds": rates}, indent=1) + "\n")
+    about: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "rounds": len(next(iter(rates.values()))),
+    }
+    results.write_text(
+        json.dumps({"about": about, "medians": table, "ratios": ratios, "rounds": rates}, indent=1) + "\n"
+    )
 
 
 def ratio(rates: dict[str, list[dict[str, float]]], size: str) -> float:

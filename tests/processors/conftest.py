@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from penstock.serving.settings import Settings
+from tests.client.conftest import free_port, grpc_echo  # noqa: F401  (its servers serve here too)
 from tests.serving.conftest import Served, served
+
+from penstock.serving.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +73,3 @@ def serve_source(model_folder: Callable[[str], Path]) -> Iterator[Callable[..., 
             return known[source, name]
 
         yield start
-
-
-# The misbehaving servers of the client's tests serve here too.
-from tests.client.conftest import free_port, grpc_echo  # noqa: E402, F401

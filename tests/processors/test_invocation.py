@@ -18,9 +18,10 @@ from .conftest import DOUBLE, ECHO, LABEL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from penstock.processors.outcomes import Outcome
     from tests.client.conftest import GrpcServer
     from tests.serving.conftest import Served
+
+    from penstock.processors.outcomes import Outcome
 
 IMAGE = bytes(range(256)) * 100
 

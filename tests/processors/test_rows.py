@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from penstock.processors.rows import read_rows, write_rows
-from penstock.proto import DEFAULT_LIMITS, ConversionError, Kind, LimitError, Limits, Payload, PayloadError, ServiceError
+from penstock.proto import (
+    DEFAULT_LIMITS,
+    ConversionError,
+    Kind,
+    LimitError,
+    Limits,
+    Payload,
+    PayloadError,
+    ServiceError,
+)
 
 
 def rows(kind: Kind, text: str) -> tuple[Payload, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from penstock.proto import DEFAULT_LIMITS, Kind, Limits, PenstockError, convert, decode, encode
+from penstock.proto import DEFAULT_LIMITS, Kind, Limits, PenstockError, RequestError, convert, decode, encode
 
 from .model_names import MODEL_LISTS, check_answered
 from .names import read_names, write_names
@@ -67,6 +67,8 @@ class Invocation:
             return failed(error)
 
     def _answered(self, request: Request) -> Outcome:
+        if not request.model:
+            raise RequestError("Model name is empty for this FlowFile", code="NO_MODEL")
         payload, lines = self._read(request)
         headers = {ROUTE_HEADER: request.model}
         if request.traceparent:
