@@ -39,7 +39,7 @@ def problems(context: Any, choice: ModelChoice) -> dict[str, str]:
         connect(connection).close()  # reads the address; nothing is connected
     except SetupError as error:
         return {"Connection": error.message}
-    found = {}
+    found: dict[str, str] = {}
     try:
         formats_of(values)
     except SetupError as error:
