@@ -95,7 +95,8 @@ def _show(predictions: list[Predicted], pictures: list[Picture], console: Consol
 
     by_name = {each.name: each for each in pictures}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_lines=True, title="From NiFi's provenance")
-    for name in ("image", "file", "shows", "the model's answer", "puid", "ms"):
+    columns = ("file", "shows", "the model's answer", "puid", "ms")
+    for name in ("image", *columns) if console.is_terminal else columns:  # without colours there is nothing to see
         table.add_column(name, vertical="middle", no_wrap=name != "file")
     right = 0
     for number, predicted in enumerate(predictions):
@@ -103,16 +104,17 @@ def _show(predictions: list[Predicted], pictures: list[Picture], console: Consol
         known = by_name.get(predicted.file, pictures[0])
         right += predicted.answer[0][0] == f"digit-{known.label}"
         if number < _SHOWN:
-            table.add_row(*_cells(predicted, known), f"{predicted.milliseconds:.1f}")
+            cells = _cells(predicted, known)
+            table.add_row(*([picture(known.scan), *cells] if console.is_terminal else cells))
     console.print()
     console.print(table)
     console.print(f"{right} of {len(predictions)} right. An answer as it is in the FlowFile:")
     console.print(json.dumps(predictions[0].answer), markup=False, soft_wrap=True)
 
 
-def _cells(predicted: Predicted, known: Picture) -> tuple[RenderableType, ...]:
+def _cells(predicted: Predicted, known: Picture) -> list[RenderableType]:
     verdict = "green" if predicted.answer[0][0] == f"digit-{known.label}" else "red"
     rows = [f"{identifier}  {label:6} {float(share):7.2%}" for identifier, label, share in predicted.answer]
     rows[0] = f"[bold {verdict}]{rows[0]}[/]"
     file = predicted.file if predicted.file == known.name else "from GenerateFlowFile"
-    return picture(known.scan), file, str(known.label), "\n".join(rows), predicted.puid
+    return [file, str(known.label), "\n".join(rows), predicted.puid, f"{predicted.milliseconds:.1f}"]
