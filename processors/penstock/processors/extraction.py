@@ -163,7 +163,7 @@ def top_labels(answer: Payload, labels: tuple[str, ...] = ()) -> Table:
         PayloadError: the answer is no table of numbers, has a single column, or not as many columns as labels.
     """
     array = _two_dimensional(answer)
-    if array.dtype.kind not in "fiu" or array.size == 0:
+    if array.dtype.kind not in "fiu":
         raise ConversionError("the top label is found among numbers, and the answer has others", code="NOT_NUMERIC")
     if array.shape[1] == 1:
         raise PayloadError("the answer has a single column, so there is nothing to choose from", code="ONE_COLUMN")
@@ -181,8 +181,6 @@ def top_labels(answer: Payload, labels: tuple[str, ...] = ()) -> Table:
 
 def _table(answer: Payload) -> Table:
     array = _two_dimensional(answer)
-    if array.shape[0] == 0:
-        raise PayloadError("the answer has no row", code="NO_ROW")
     _check_width(answer.names, array, "names")
     if len({*answer.names}) < len(answer.names):
         raise PayloadError("two columns of the answer have the same name", code="NAMES_DO_NOT_FIT")
@@ -192,6 +190,8 @@ def _table(answer: Payload) -> Table:
 
 def _two_dimensional(answer: Payload) -> Array:
     array = convert(answer, Kind.NDARRAY).array
+    if array.size == 0:
+        raise PayloadError("the answer has no row", code="NO_ROW")
     if array.ndim == 1 and not any(isinstance(item, list) for item in array):
         return array.reshape(1, -1)
     if array.ndim != 2:

@@ -39,6 +39,7 @@ SETTLED: Final = 2.0  # seconds; the longest Run Duration that NiFi's canvas off
 _COMMIT_EVERY: Final = 1.0  # seconds; each is a trip to the broker
 _POLL_MS: Final = 500  # how long NiFi waits for records, and so for the processor to stop
 _POLL_RECORDS: Final = 500
+_SESSION_MS: Final = 10_000  # after a kill the group waits so long for the dead member
 _LONGEST_PAUSE_MS: Final = 3_600_000  # between two polls: a full queue behind us is no reason to leave the group
 
 
@@ -149,6 +150,7 @@ class TopicReader:
             group_id=self._reading.group,
             auto_offset_reset=self._reading.starting_offset,
             enable_auto_commit=False,
+            session_timeout_ms=_SESSION_MS,
             max_poll_interval_ms=_LONGEST_PAUSE_MS,
             **self._cluster.options(),
         )
