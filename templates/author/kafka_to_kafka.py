@@ -8,9 +8,10 @@ from .definition import Group, Parameter, definition
 from .parts import ROW, invoke, loop, note, service_parameters, title
 
 if TYPE_CHECKING:
-    from .definition import Node
+    from .definition import Node, Point
 
-_ASIDE = 850.0
+_UNDER = (0.0, 2 * ROW)
+_BESIDE = (850.0, ROW)
 
 _PARAMETERS = [
     *service_parameters("iris"),
@@ -36,17 +37,26 @@ def companions() -> dict[str, Any]:
         {**servers, "Topic": "#{input-topic}", "Group id": "#{group-id}", "Starting offset": "earliest"},
     )
 
-    def publish(name: str, topic: str, at: tuple[float, float]) -> Node:
-        return group.processor(
-            "PublishTopic",
-            at,
-            {**servers, "Topic": topic, "Key": "${kafka.key}"},
-            name=name,
-            ended=("success", "original"),
-            again=("failure",),
-        )
+    def publish(name: str, topic: str, headers: str, at: Point) -> Node:
+        properties = {**servers, "Topic": topic, "Key": "${kafka.key}", "Headers": headers}
+        return group.processor("PublishTopic", at, properties, name=name, ended=("success", "original"))
 
-    _join(group, consume, publish)
+    model = _invoke(group, consume)
+    answers = publish("Publish predictions", "#{output-topic}", "invokemodel.puid,invokemodel.model", _UNDER)
+    refused = publish(
+        "Publish what failed", "#{failed-topic}", "invokemodel.error.code,invokemodel.error.message", _BESIDE
+    )
+    loop(group, answers)
+    loop(group, refused, side="right")
+    _join(group, model, answers, refused)
+    note(
+        group,
+        "failures",
+        "What the model refuses goes unchanged to a topic of its own, the reason in its headers. Where Kafka cannot "
+        "be reached it is tried again; what Kafka refuses waits in the queues below.",
+        (_BESIDE[0], ROW - 130),
+        (350, 110),
+    )
     return definition(group, _PARAMETERS, _DESCRIPTION)
 
 
@@ -69,36 +79,43 @@ def of_nifi() -> dict[str, Any]:
         },
     )
 
-    def publish(name: str, topic: str, at: tuple[float, float]) -> Node:
-        return group.processor(
-            "PublishKafka",
-            at,
-            {
-                "Kafka Connection Service": kafka,
-                "Topic Name": topic,
-                "acks": "all",
-                "Transactions Enabled": "false",
-                "Failure Strategy": "Route to Failure",
-                "Kafka Key": "${kafka.key}",
-            },
-            name=name,
-            ended=("success",),
-            again=("failure",),
-        )
+    def publish(name: str, topic: str, at: Point) -> Node:
+        properties = {
+            "Kafka Connection Service": kafka,
+            "Topic Name": topic,
+            "acks": "all",
+            "Transactions Enabled": "false",
+            "Failure Strategy": "Route to Failure",
+            "Kafka Key": "${kafka.key}",
+        }
+        return group.processor("PublishKafka", at, properties, name=name, ended=("success",), again=("failure",))
 
-    _join(group, consume, publish)
+    model = _invoke(group, consume)
+    answers = publish("Publish predictions", "#{output-topic}", _UNDER)
+    refused = publish("Publish what failed", "#{failed-topic}", _BESIDE)
+    _join(group, model, answers, refused)
+    note(
+        group,
+        "failures",
+        "What the model refuses goes unchanged to a topic of its own. What cannot be published is tried again, ten "
+        "times; then it waits in the queues below.",
+        (_BESIDE[0], ROW - 130),
+        (350, 100),
+    )
     return definition(group, _PARAMETERS, _DESCRIPTION)
 
 
-def _join(group: Group, consume: Node, publish: Any) -> None:
+def _invoke(group: Group, consume: Node) -> Node:
     model = invoke(group, (0, ROW), {"Input format": "#{input-format}"})
-    answers = publish("Publish predictions", "#{output-topic}", (0, 2 * ROW))
-    refused = publish("Publish what failed", "#{failed-topic}", (_ASIDE, ROW))
     group.connect(consume, model, "success", name="record")
+    loop(group, model)
+    return model
+
+
+def _join(group: Group, model: Node, answers: Node, refused: Node) -> None:
     group.connect(model, answers, "success", name="prediction")
     group.connect(model, refused, "failure")
-    loop(group, model)
-    lost = group.funnel("not published", (_ASIDE + 151, 2 * ROW + 41))
+    lost = group.funnel("not published", (_BESIDE[0] + 151, 2 * ROW + 41))
     group.connect(answers, lost, "failure", name="not published")
     group.connect(refused, lost, "failure", name="not published")
     title(
@@ -122,12 +139,4 @@ def _join(group: Group, consume: Node, publish: Any) -> None:
         "and then no more records are read.",
         (-860, ROW + 10),
         (460, 90),
-    )
-    note(
-        group,
-        "failures",
-        "What the model refuses goes unchanged to a topic of its own. What cannot be published is tried again, ten "
-        "times; then it waits in the queues below.",
-        (_ASIDE, ROW - 130),
-        (350, 100),
     )

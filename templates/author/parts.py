@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .definition import Parameter
 from .shapes import SIZE
@@ -42,12 +42,12 @@ def invoke(flow: Group, at: Point, properties: dict[str, str], *, type_: str = "
     )
 
 
-def loop(flow: Group, node: Node, relationship: str = "retry") -> None:
-    """Lead a relationship back to where it comes from, in a loop on the left."""
+def loop(flow: Group, node: Node, *, side: Literal["left", "right"] = "left") -> None:
+    """Lead *retry* back to where it comes from, in a loop beside it."""
     x, y = node.at
-    left, middle = x - 190, y + SIZE["PROCESSOR"][1] / 2
-    bends = ((left, middle - 50), (left, middle), (left, middle + 50))
-    flow.connect(node, node, relationship, bends=bends, labelIndex=1)
+    bend, middle = x - 190 if side == "left" else x + SIZE["PROCESSOR"][0] + 190, y + SIZE["PROCESSOR"][1] / 2
+    bends = ((bend, middle - 50), (bend, middle), (bend, middle + 50))
+    flow.connect(node, node, "retry", bends=bends, labelIndex=1)
 
 
 def set_aside(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .definition import Group, Parameter, definition
-from .parts import ROW, invoke, note, service_parameters, set_aside, title
+from .parts import ROW, invoke, loop, note, service_parameters, set_aside, title
 
 _PARAMETERS = [
     *service_parameters("iris"),
@@ -19,6 +19,12 @@ _PARAMETERS = [
     Parameter("output-folder", "/tmp/penstock/predicted", "Where the files go; it is created when it is not there."),  # noqa: S108
 ]
 _ASIDE = 620.0
+# Records that had to be asked again come later, as a file of their own that must not replace the first.
+_LATER = (
+    "${filename:substringBeforeLast('.'):append('.'):append(${uuid}):append('.')"
+    ":append(${filename:substringAfterLast('.')})}"
+)
+_NAME = f"${{invokemodel.error.code:isEmpty():ifElse(${{filename}},{_LATER})}}"
 
 
 def flow() -> dict[str, Any]:
@@ -39,9 +45,10 @@ def flow() -> dict[str, Any]:
         name="CSV or JSON",
         ended=("unmatched",),
     )
+    named = group.processor("UpdateAttribute", (0, 4 * ROW), {"filename": _NAME}, name="Name the answer")
     put = group.processor(
         "PutFile",
-        (0, 4 * ROW),
+        (0, 5 * ROW),
         {"Directory": "#{output-folder}", "Conflict Resolution Strategy": "replace"},
         ended=("success",),
         again=("failure",),
@@ -53,9 +60,11 @@ def flow() -> dict[str, Any]:
         model = _invoke(group, kind, x)
         group.connect(route, model, kind.lower(), bends=((x + 175, 2 * ROW + 65),))
         group.connect(model, both, "success", name="predicted")
+        loop(group, model, side="left" if x < 0 else "right")
         waiting = group.funnel(f"failures of {kind}", (x + 151, 4 * ROW + 41))
         group.connect(model, waiting, "failure", name="failures")
-    group.connect(both, put, name="predicted")
+    group.connect(both, named, name="predicted")
+    group.connect(named, put, "success")
     set_aside(group, fetched, "failure", "not.found", "permission.denied", name="not read")
     set_aside(group, put, "failure", name="not written")
     title(

@@ -71,9 +71,9 @@ def program(*arguments: str, ready: str, **environment: str) -> Iterator[tuple[s
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(folder: Path, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A service of the model in ``folder``, and its gRPC address."""
-    arguments = ["penstock.cli", "serve", "--model", str(folder), "--grpc-port", "0", "--http-port", "0"]
+    arguments = ["penstock.cli", "serve", "--model", str(folder), "--grpc-port", port, "--http-port", "0"]
     with program(*arguments, ready=r"grpc=(\S+)") as (process, found):
         yield process, found[1]
 
@@ -104,13 +104,21 @@ class Deployed(NamedTuple):
         """The FlowFiles in the connection of this name."""
         group = self.flows.show(self.name).summary.group
         connections = self.nifi.get(f"/process-groups/{group}/connections")["connections"]
-        (found,) = (each["id"] for each in connections if each["component"]["name"] == name)
+        found = [each["id"] for each in connections if each["component"]["name"] == name]
+        return [file for each in found for file in self._listed(each)]
+
+    def _listed(self, connection: str) -> list[dict[str, Any]]:
+        found = connection
         listing = self.nifi.post(f"/flowfile-queues/{found}/listing-requests", {})["listingRequest"]
         path = f"/flowfile-queues/{found}/listing-requests/{listing['id']}"
         listing = until(lambda: (now := self.nifi.get(path)["listingRequest"])["finished"] and now)
         self.nifi.delete(path)
         files = [each["uuid"] for each in listing.get("flowFileSummaries", [])]
         return [self.nifi.get(f"/flowfile-queues/{found}/flowfiles/{uuid}")["flowFile"] for uuid in files]
+
+    def bulletins(self, source: str) -> list[str]:
+        """What the processor of this name complained of."""
+        return [each.message for each in self.flows.show(self.name).bulletins if each.source.endswith(source)]
 
     def processor(self, name: str) -> str:
         """The id of the processor of this name."""
