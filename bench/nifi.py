@@ -2,10 +2,11 @@
 
     python -m bench.nifi [--nifi http://HOST:PORT --extensions FOLDER] [--rounds 3] [--scale 1.0]
 
-A real NiFi, the iris classifier in a service of its own, both on this machine. FlowFiles wait in a queue; the rate is
-taken while the second to the ninth tenth of them go through the processor under test. All cases run in turn, round by
-round, so that a busy machine slows down all of them. Without --nifi a NiFi of its own is started, with the JVM's
-default compilers.
+A real NiFi and models in services of their own, all on this machine: the iris classifier for the small payload (five
+rows) and the rows by line, a linear model of 784 pixels for the large one (one image). FlowFiles wait in a queue; the
+rate is taken while the second to the ninth tenth of them go through the processor under test, and the processor time
+of the JVM, its Python workers and the service with it. All cases run in turn, round by round, so that a busy machine
+slows down all of them. Without --nifi a NiFi is started as `penstock nifi up` does.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -66,18 +68,22 @@ class Case:
     tasks: int = 4
     properties: tuple[tuple[str, str], ...] = ()
     rows: int = 1
+    model: str = "iris"
+    door: str = "grpc"
 
 
 def cases(scale: float) -> list[Case]:
-    small, large = table(100), table(10_000)
+    small, large = table(100), json.dumps([[round(pixel / 784, 10) for pixel in range(784)]])
     lines = "\n".join(json.dumps(ROW, separators=(",", ":")) for _ in range(500))
     by_line = (("Rows per FlowFile", "one row per line"),)
+    ours = "InvokeModel"
     return [
         Case("100 B, reads and writes only", STOCK, small, int(3000 * scale)),
-        Case("100 B, InvokeModel", "InvokeModel", small, int(3000 * scale)),
+        Case("100 B, InvokeModel", ours, small, int(3000 * scale)),
+        Case("100 B, InvokeModel over REST", ours, small, int(3000 * scale), door="http"),
         Case("10 KB, reads and writes only", STOCK, large, int(500 * scale)),
-        Case("10 KB, InvokeModel", "InvokeModel", large, int(2000 * scale)),
-        Case("500 rows by line, InvokeModel", "InvokeModel", lines, int(1500 * scale), properties=by_line, rows=500),
+        Case("10 KB, InvokeModel", ours, large, int(2000 * scale), model="pixels"),
+        Case("500 rows by line, InvokeModel", ours, lines, int(1500 * scale), properties=by_line, rows=500),
     ]
 
 
@@ -87,12 +93,13 @@ def table(size: int) -> str:
     return f"[{','.join([row] * max(1, size // (len(row) + 1)))}]"
 
 
-def measure(address: str, service: str, case: Case, run_ms: int) -> dict[str, float]:
+def measure(address: str, services: dict[str, str], case: Case, run_ms: int) -> dict[str, float]:
     """FlowFiles a second, and processor time for each of them, once."""
     with Group(address, "bench") as group:
         text = {"generate-ff-custom-text": case.content, "Batch Size": "100"}
         source = group.add("GenerateFlowFile", text)
-        own = {"Model name": "iris", "Service address": service} if case.processor == "InvokeModel" else {}
+        target = services[f"{case.model} {case.door}"]
+        own = {"Model name": case.model, "Service address": target} if case.processor == "InvokeModel" else {}
         ends = ("success", "original") if own else ("success", "original", "failure")
         tested = group.add(case.processor, {**own, **dict(case.properties)}, drop=ends, tasks=case.tasks, run_ms=run_ms)
         wrong = group.connect(tested, ["failure", "retry"]) if own else None
@@ -100,7 +107,7 @@ def measure(address: str, service: str, case: Case, run_ms: int) -> dict[str, fl
         group.run(source)
         until(lambda: group.queued(queue) >= case.flowfiles, "filled", 120)
         group.stop(source)
-        rate, cpu = drained(group, queue, tested, Processes(address, service))
+        rate, cpu = drained(group, queue, tested, Processes(address, target))
         if wrong and group.queued(wrong):
             sys.exit(f"{case.name}: {group.arrived(wrong)[0].attributes}")
         return {"flowfiles_per_s": rate, "rows_per_s": rate * case.rows, "cpu_ms_per_flowfile": cpu}
@@ -136,20 +143,37 @@ class Processes:
 
 
 @contextmanager
-def service() -> Iterator[str]:
-    """The iris classifier, served by a process of its own."""
-    model = Path(__file__).parents[2] / "shared" / "data" / "iris.onnx"
-    command = [sys.executable, "-m", "penstock.cli", "serve", "--model", str(model), "--name", "iris"]
-    command += ["--grpc-port", "0", "--http-port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        found = re.search(os.environ.get("H2RE", r"grpc=(\S+)"), process.stdout.readline())
-        assert found is not None
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(30)
+def services() -> Iterator[dict[str, str]]:
+    """The addresses of the models, each served by a process of its own: by name and door."""
+    iris = Path(__file__).parents[2] / "shared" / "data" / "iris.onnx"
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        pixels = Path(folder) / "pixels.onnx"
+        write_linear(pixels)
+        found = {}
+        for name, model in (("iris", iris), ("pixels", pixels)):
+            command = [sys.executable, "-m", "penstock.cli", "serve", "--model", str(model), "--name", name]
+            command += ["--grpc-port", "0", "--http-port", "0"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            stack.callback(process.wait, 30)
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            says = re.search(r"grpc=(\S+) http=(\S+)", process.stdout.readline())
+            assert says is not None
+            found |= {f"{name} grpc": says[1], f"{name} http": says[2]}
+        yield found
+
+
+def write_linear(path: Path) -> None:
+    """784 pixels to ten scores."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    given = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 784])]
+    answers = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 10])]
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [784, 10], [(at % 7) / 7 for at in range(7840)])
+    node = helper.make_node("MatMul", ["pixels", "weights"], ["scores"])
+    graph = helper.make_graph([node], "pixels", given, answers, [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
 @contextmanager
@@ -157,7 +181,7 @@ def own_nifi() -> Iterator[tuple[str, Path]]:
     from penstock.deploy.nifi import nifi
 
     with nifi() as running:
-        yield running.address, Path(running.home) / "python" / "extensions"
+        yield running.address, Path(running.folder) / "python" / "extensions"
 
 
 def main() -> None:
@@ -172,13 +196,13 @@ def main() -> None:
     given = parser.parse_args()
     where = nullcontext((given.nifi, given.extensions)) if given.nifi else own_nifi()
     rates: dict[str, list[dict[str, float]]] = {}
-    with where as (address, extensions), service() as target:
+    with where as (address, extensions), services() as targets:
         if extensions:
             (extensions / f"{STOCK}.py").write_text(STOCK_SOURCE)
         for number in range(given.rounds):
             for case in cases(given.scale):
                 if given.only in case.name:
-                    found = measure(address, target, case, given.run_ms)
+                    found = measure(address, targets, case, given.run_ms)
                     rates.setdefault(case.name, []).append(found)
                     rate, cpu = found["flowfiles_per_s"], found["cpu_ms_per_flowfile"]
                     print(f"round {number + 1}  {case.name:32} {rate:8.0f}/s  {cpu:.2f} ms of CPU each", flush=True)

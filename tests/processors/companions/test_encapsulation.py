@@ -109,7 +109,10 @@ def test_the_whole_message() -> None:
 
 
 def test_the_message_of_bytes() -> None:
-    assert Encapsulation(Kind.BIN_DATA, envelope=Envelope.MESSAGE)(PNG).contents == b'{"binData":"iVBORw0KGgoA/w==","meta":{}}'
+    assert (
+        Encapsulation(Kind.BIN_DATA, envelope=Envelope.MESSAGE)(PNG).contents
+        == b'{"binData":"iVBORw0KGgoA/w==","meta":{}}'
+    )
 
 
 def test_that_properties_are_read() -> None:

@@ -190,6 +190,11 @@ def test_inference_server_tells_about_itself(named_channel: grpc.Channel) -> Non
     )
     assert (about.inputs[0].name, about.inputs[0].datatype, list(about.inputs[0].shape)) == ("a", "FP32", [-1, 2])
 
+    index = call(
+        named_channel, service + "RepositoryIndex", oi.RepositoryIndexRequest(ready=True), oi.RepositoryIndexResponse
+    )
+    assert [(model.name, model.version, model.state) for model in index.models] == [("named", "3", "READY")]
+
 
 def test_health(channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)

@@ -29,6 +29,13 @@ def test_server_and_model_tell_about_themselves(named_http: httpx.Client) -> Non
         assert [tensor["datatype"] for tensor in about["outputs"]] == ["FP32", "INT64", "BYTES"]
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"ready":true}'])
+def test_the_index_has_the_one_model(named_http: httpx.Client, body: bytes) -> None:
+    answer = named_http.post("/v2/repository/index", content=body)
+    assert answer.json() == [{"name": "named", "version": "3", "state": "READY", "reason": ""}]
+    assert named_http.post("/v2/repository/index", content=b"{").status_code == 400
+
+
 @pytest.mark.parametrize("path", [INFER, "/v2/models/named/versions/3/infer"])
 def test_infer_in_json(named_http: httpx.Client, path: str) -> None:
     answer = named_http.post(path, json={"id": "42", "inputs": [A, B, S]}).json()
