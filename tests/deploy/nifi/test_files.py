@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.deploy.nifi import _home
 from penstock.deploy.nifi._assembly import Assembly
 from penstock.deploy.nifi._home import prepare
 from penstock.deploy.nifi._log import end_of, followed, last_lines
@@ -109,15 +108,6 @@ def test_unpacked_nars_are_shared_and_a_broken_one_is_replaced(tmp_path: Path, a
     prepare(tmp_path / "one", assembly, port=1)
     assert ours[0].read_bytes() == b"jar"
     assert digest.exists()
-
-
-def test_a_python_that_nifi_does_not_know_is_named(
-    tmp_path: Path, assembly: Assembly, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_home, "_PYTHONS", ((2, 6), (2, 7)))
-    with pytest.raises(SetupError, match=r"run on Python 2\.6 to 2\.7; this is 3\.") as caught:
-        prepare(tmp_path / "home", assembly, port=1)
-    assert caught.value.code == "PYTHON_UNSUPPORTED"
 
 
 def test_a_folder_that_nifi_cannot_use_is_named(tmp_path: Path, assembly: Assembly) -> None:

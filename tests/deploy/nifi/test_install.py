@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from penstock.deploy.canvas import Connection
+from penstock.deploy.nar import build
 from penstock.deploy.nifi import install
 from penstock.proto.errors import SetupError, Unavailable
 
@@ -83,6 +85,16 @@ def test_a_nar_is_offered_when_the_command_ends_and_a_newer_build_replaces_it(
     write_nar(nar, name, "the second")
     assert install(connection, nar).processors == (name,)
     assert described(connection, name) == ["the second"]
+
+
+@pytest.mark.nifi
+@pytest.mark.xdist_group("nifi")
+def test_what_the_local_nifi_has_already_is_left_as_it_is(connection: Connection, tmp_path: Path) -> None:
+    before = connection.get("/controller/nar-manager/nars")
+    done = install(connection, build(tmp_path))
+    assert "InvokeModel" in done.processors
+    if connection.get("/controller/nar-manager/nars") == before:
+        assert done.nar == f"org.apache.nifi:python-extensions:{version('penstock')}"
 
 
 @pytest.mark.nifi

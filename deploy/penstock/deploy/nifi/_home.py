@@ -24,16 +24,14 @@ if TYPE_CHECKING:
     from penstock.deploy.nifi._assembly import Assembly
 
 _FILES = ("authorizers.xml", "logback.xml", "login-identity-providers.xml", "state-management.xml")
-_PYTHONS = (3, 10), (3, 13)  # what NiFi's workers were seen to run on
 
 
 def prepare(folder: Path, assembly: Assembly, *, port: int) -> None:
     """Write what NiFi reads when it starts.
 
     Raises:
-        SetupError: NiFi cannot run in this folder, or its Python workers not on this Python.
+        SetupError: NiFi cannot run in this folder.
     """
-    _check_python()
     _check_path(folder, assembly.folder)
     for name in ("conf", "extensions", "logs", "python/extensions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -44,16 +42,6 @@ def prepare(folder: Path, assembly: Assembly, *, port: int) -> None:
     for name in _FILES:
         (folder / "conf" / name).write_text((RESOURCES / "nifi" / name).read_text())
     _write_properties(folder / "conf", port=port, key=_key(folder / "conf"), nars=assembly.nars)
-
-
-def _check_python() -> None:
-    low, high = _PYTHONS
-    if not low <= sys.version_info[:2] <= high:
-        raise SetupError(
-            f"NiFi's Python workers run on Python {low[0]}.{low[1]} to {high[0]}.{high[1]}; "
-            f"this is {sys.version_info[0]}.{sys.version_info[1]}. Install penstock in an older one for NiFi.",
-            code="PYTHON_UNSUPPORTED",
-        )
 
 
 def _check_path(*folders: Path) -> None:

@@ -1,5 +1,7 @@
 """Puts a NAR on a running NiFi, its own or the user's, through NiFi's NAR manager: no access to its disk, no restart.
 
+0. Python processors that NiFi has from a folder of extensions already, as the local one does, are left to that: NiFi
+   does not take a processor with the same name and version from two places.
 1. The NAR is uploaded; NiFi checks its coordinates and answers with an identifier.
 2. NiFi installs it in the background; we ask until it is done, or has failed.
 3. Python processors are discovered later still; it is done when all of them are on the canvas's list.
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _UPLOAD = 600.0  # seconds; a NAR with its dependencies has tens of megabytes, and NiFi may be far away
 _POLL = 0.5
+_MANIFEST = "META-INF/MANIFEST.MF"
+_FOLDERS = ("org.apache.nifi", "python-extensions")  # the bundle of everything that NiFi finds in folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Installed:
 
     Attributes:
         address: of the NiFi.
-        nar: ``group:artifact:version``.
+        nar: ``group:artifact:version``; ``org.apache.nifi:python-extensions:version`` where NiFi had all of it before,
+            from a folder.
         processors: simple names of the processor types in it, sorted.
     """
 
@@ -54,7 +59,9 @@ def install(connection: Connection, nar: Path, *, timeout: float = 120.0) -> Ins
         PenstockError: NiFi cannot be reached or wants another login.
         ServiceError: it takes too long.
     """
-    expected = _python_processors(nar)
+    expected, version = _python_processors(nar)
+    if expected and expected <= _in_folders(connection, version):
+        return Installed(connection.address, f"{_FOLDERS[0]}:{_FOLDERS[1]}:{version}", tuple(sorted(expected)))
     deadline = time.monotonic() + timeout
     summary = _upload(connection, nar)
     while not summary["installComplete"]:
@@ -73,18 +80,27 @@ def install(connection: Connection, nar: Path, *, timeout: float = 120.0) -> Ins
     return Installed(connection.address, name, tuple(sorted(found)))
 
 
-def _python_processors(nar: Path) -> set[str]:
-    """What a NAR with Python processors will offer: each file at its root is a processor of that name."""
+def _python_processors(nar: Path) -> tuple[set[str], str]:
+    """What a NAR with Python processors will offer, each file at its root being one of that name; and its version."""
     try:
         with zipfile.ZipFile(nar) as archive:
             names = archive.namelist()
+            manifest = archive.read(_MANIFEST).decode() if _MANIFEST in names else ""
     except (OSError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or "not a zip file"
         raise SetupError(f"cannot read {nar} as a NAR: {reason}", code="NAR_REFUSED") from error
-    if "META-INF/MANIFEST.MF" not in names:
-        raise SetupError(f"{nar} is not a NAR: it has no META-INF/MANIFEST.MF", code="NAR_REFUSED")
+    if not manifest:
+        raise SetupError(f"{nar} is not a NAR: it has no {_MANIFEST}", code="NAR_REFUSED")
+    version = next((line[12:].strip() for line in manifest.splitlines() if line.startswith("Nar-Version:")), "")
     roots = (PurePosixPath(name) for name in names if "/" not in name)
-    return {path.stem for path in roots if path.suffix == ".py" and not path.stem.startswith("_")}
+    return {path.stem for path in roots if path.suffix == ".py" and not path.stem.startswith("_")}, version
+
+
+def _in_folders(connection: Connection, version: str) -> set[str]:
+    group, artifact = _FOLDERS
+    bundle = {"group": group, "artifact": artifact, "version": version}
+    types = connection.get("/flow/processor-types")["processorTypes"]
+    return {entry["type"].rpartition(".")[2] for entry in types if entry["bundle"] == bundle}
 
 
 def _upload(connection: Connection, nar: Path) -> dict[str, Any]:

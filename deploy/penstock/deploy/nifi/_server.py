@@ -133,8 +133,7 @@ class NiFi:
             under: a command that runs NiFi's command, see `penstock.deploy.tether`.
 
         Raises:
-            SetupError: the port is taken, NiFi runs at another one, a download or the start failed, no Java, or a
-                Python that NiFi does not know.
+            SetupError: the port is taken, NiFi runs at another one, a download or the start failed, or no Java.
         """
         try:
             with alone(self.folder / "lock"):
