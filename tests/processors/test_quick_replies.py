@@ -106,15 +106,15 @@ print(*done, changed, value == b"\\0\\1\\2", type(value).__name__)
 @pytest.mark.parametrize(
     ("switch", "argument", "printed"),
     [
-        ("", "", "True True True True bytearray"),
-        ("off", "", "False False False True bytearray"),
-        ("", "other", "False False False True bytearray"),  # a py4j that looks different
+        ("", "", "True True True True bytes"),
+        ("off", "", "False False False True bytes"),
+        ("", "other", "False False False True bytes"),  # a py4j that looks different
     ],
 )
 def test_the_py4j_of_nifi(nifi: RunningNiFi, switch: str, argument: str, printed: str) -> None:
     if nifi.home is None:
         pytest.skip("not a NiFi of ours: its files are not known")
-    framework = next(path.parent.parent for path in nifi.home.rglob("py4j/java_gateway.py"))
+    framework = nifi.home / "python" / "framework"
     environment = {**os.environ, "PYTHONPATH": str(framework), SWITCH: switch}
     command = [sys.executable, "-c", SCRIPT, argument]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)

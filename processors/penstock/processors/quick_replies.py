@@ -53,7 +53,7 @@ def quicken() -> bool:
         return False
     _prompt_replies(java_gateway.GatewayConnection)
     _prompt_calls(java_gateway.CallbackConnection)
-    protocol.decode_bytearray = pybase64.b64decode_as_bytearray
+    protocol.decode_bytearray = pybase64.b64decode
     java_gateway.penstock_quick = True
     return True
 

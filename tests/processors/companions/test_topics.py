@@ -64,13 +64,18 @@ class Topic:
             offset: int | None = consumer.committed(TopicPartition(self.name, 0))
             return offset
 
+    def size(self) -> int:
+        with closing(KafkaConsumer(bootstrap_servers=self.cluster.servers, group_id=None)) as consumer:
+            return sum(consumer.end_offsets([TopicPartition(self.name, 0)]).values())
+
     def records(self) -> list[Any]:
         consumer = KafkaConsumer(bootstrap_servers=self.cluster.servers, enable_auto_commit=False, group_id=None)
         with closing(consumer):
             partitions = [TopicPartition(self.name, number) for number in consumer.partitions_for_topic(self.name)]
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
-            wanted, found = sum(consumer.end_offsets(partitions).values()), []
+            wanted = sum(consumer.end_offsets(partitions).values())
+            found: list[Any] = []
             while len(found) < wanted:
                 found += [record for batch in consumer.poll(timeout_ms=500).values() for record in batch]
             return found
