@@ -135,7 +135,7 @@ class Processes:
     def __init__(self, *addresses: str) -> None:
         ports = {int(address.rpartition(":")[2]) for address in addresses}
         listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
-        roots = {each.pid for each in listening if each.laddr.port in ports and each.pid}
+        roots = {each.pid for each in listening if each.laddr and each.laddr.port in ports and each.pid}
         self._all = [process for pid in roots for process in (psutil.Process(pid), *psutil.Process(pid).children())]
 
     def cpu_seconds(self) -> float:
@@ -149,7 +149,7 @@ def services() -> Iterator[dict[str, str]]:
     with TemporaryDirectory() as folder, ExitStack() as stack:
         pixels = Path(folder) / "pixels.onnx"
         write_linear(pixels)
-        found = {}
+        found: dict[str, str] = {}
         for name, model in (("iris", iris), ("pixels", pixels)):
             command = [sys.executable, "-m", "penstock.cli", "serve", "--model", str(model), "--name", name]
             command += ["--grpc-port", "0", "--http-port", "0"]

@@ -129,7 +129,7 @@ class Group:
 
     def _is_idle(self, identity: str) -> bool:
         status = self.nifi.get(f"/flow/processors/{identity}/status")["processorStatus"]["aggregateSnapshot"]
-        return status["activeThreadCount"] == 0 and status["runStatus"] != "Running"
+        return bool(status["activeThreadCount"] == 0 and status["runStatus"] != "Running")
 
     # Queues
 

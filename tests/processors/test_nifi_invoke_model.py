@@ -34,6 +34,7 @@ DEFAULTS: dict[str, str | None] = {
     "Feature names": None,
     "Deadline": "20 sec",
     "Retries": "3",
+    "Maximum message size": "64 MB",
 }
 
 
@@ -57,7 +58,7 @@ class Flow:
         into: str = "success",
         attributes: Mapping[str, str] | None = None,
         tasks: int = 1,
-        **properties: str | None,
+        **properties: Any,
     ) -> list[FlowFile]:
         """What comes out of a relationship for these contents; property names with _ for a space."""
         given = {name.replace("_", " "): value for name, value in properties.items()}
@@ -122,6 +123,13 @@ def test_a_bad_payload_goes_to_failure_as_it_came(flow: Flow, echo: str) -> None
     assert "invokemodel.puid" not in answer.attributes
 
 
+def test_content_that_is_too_large_is_not_even_read(flow: Flow, echo: str) -> None:
+    limits: dict[str, Any] = {"Maximum_message_size": "10 KB"}
+    (answer,) = flow.ask(b"x" * 20_000, into="failure", Service_address=echo, Input_format="strData", **limits)
+    assert answer.content == b"x" * 20_000
+    assert answer.attributes["invokemodel.error.code"] == "MESSAGE_TOO_LARGE"
+
+
 def test_nobody_there_goes_to_retry_as_it_came(flow: Flow, free_port: int) -> None:
     (answer,) = flow.ask(b"[[1,2]]", into="retry", Service_address=f"127.0.0.1:{free_port}", Retries="0")
     assert answer.content == b"[[1,2]]"
@@ -140,7 +148,7 @@ def test_rows_by_line_in_their_order(flow: Flow, serve_source: Callable[..., Ser
 
 
 def test_the_attribute_with_the_names_wins(flow: Flow, echo: str) -> None:
-    names = {"Feature_names": "x,y"}
+    names: dict[str, Any] = {"Feature_names": "x,y"}
     (answer,) = flow.ask(b"[[1,2]]", Service_address=echo, **names)
     assert answer.attributes["invokemodel.names"] == "x,y"
     (answer,) = flow.ask(b"[[1,2]]", Service_address=echo, attributes={"featureNames": "p,q"}, **names)

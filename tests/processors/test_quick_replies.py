@@ -78,7 +78,7 @@ def test_nothing_waits_on_either_side(pair: Pair) -> None:
 
 
 def test_other_streams_are_left_alone() -> None:
-    for stream in (io.BytesIO(b"x"), None, io.BufferedReader(io.BytesIO(b"x"))):  # type: ignore[type-var]
+    for stream in (io.BytesIO(b"x"), None, io.BufferedReader(io.BytesIO(b"x"))):
         prompt(stream, None)
 
 

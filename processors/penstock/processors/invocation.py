@@ -59,6 +59,11 @@ class Invocation:
         """Whether what is sent has columns, so that names for them are worth asking for."""
         return self._formats.input.is_array or (self._by_line and self._formats.input is Kind.STR_DATA)
 
+    @property
+    def most_bytes(self) -> int:
+        """Of content; what is larger need not be read."""
+        return self._limits.message_bytes
+
     def __call__(self, request: Request) -> Outcome:
         """Ask the model; whatever goes wrong is an outcome too."""
         try:

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.proto import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -38,14 +40,30 @@ class JavaCalls:
         self._together = together
         self._spent: deque[Any] = deque()
 
-    def read(self, flowfile: Any, names: Sequence[str]) -> tuple[bytes, list[str | None]]:
-        """The content of a FlowFile, and the attributes of these names."""
-        if not self._together:
-            return flowfile.getContentsAsBytes(), [flowfile.getAttribute(name) for name in names]
-        calls = [("getContentsAsBytes", ""), *(("getAttribute", name) for name in names)]
-        content, *values = _ask(flowfile, calls, self._take_spent())
-        self._spent.append(flowfile)
-        return content, values
+    def read(self, flowfile: Any, names: Sequence[str], most: int | None = None) -> tuple[bytes, list[str | None]]:
+        """The content of a FlowFile, and the attributes of these names.
+
+        Content is held in memory several times over, here and in the JVM, which may end for want of it. ``most``
+        bytes are read; the size is then asked for before the content, in a trip more.
+
+        Raises:
+            LimitError: there are more bytes than ``most``.
+        """
+        content, wanted = ("getContentsAsBytes", ""), [("getAttribute", name) for name in names]
+        if most is None:
+            (data, *values) = self._ask(flowfile, [content, *wanted])
+        else:
+            (size, *values) = self._ask(flowfile, [("getSize", ""), *wanted])
+            Limits(message_bytes=most).check_bytes(size)
+            (data,) = self._ask(flowfile, [content])
+        if self._together:
+            self._spent.append(flowfile)
+        return data, values
+
+    def _ask(self, flowfile: Any, calls: Sequence[tuple[str, str]]) -> list[Any]:
+        if self._together:
+            return _ask(flowfile, calls, self._take_spent())
+        return [getattr(flowfile, method)(*([text] if text else [])) for method, text in calls]
 
     def java_map(self, attributes: Mapping[str, str]) -> Any:
         """The attributes as a Java map."""

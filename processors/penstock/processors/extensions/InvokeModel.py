@@ -15,10 +15,11 @@ from penstock.processors.connections import CLIENTS
 from penstock.processors.invocation import Invocation, Request
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.model_names import ModelChoice
-from penstock.processors.outcomes import RETRY, SUCCESS
+from penstock.processors.outcomes import RETRY, SUCCESS, failed
 from penstock.processors.properties import constant_values, problems, value_for
 from penstock.processors.quick_replies import quicken
 from penstock.processors.settings import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connection_of, formats_of
+from penstock.proto import LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,10 +200,20 @@ class InvokeModel(FlowFileTransform):
 
     def transform(self, context: ProcessContext, flowfile: Any) -> FlowFileTransformResult:
         """One FlowFile."""
-        call = self._call or self._prepare(context)
+        outcome = self._outcome(self._call or self._prepare(context), context, flowfile)
+        if outcome.relationship != SUCCESS:
+            self.logger.warn(outcome.error)
+        if outcome.relationship == RETRY:
+            context.yield_resources()
+        return _Result(outcome, self._java)
+
+    def _outcome(self, call: Invocation, context: ProcessContext, flowfile: Any) -> Outcome:
         wanted = (*ATTRIBUTES, "featureNames") if call.takes_names else ATTRIBUTES
-        content, (former, puid, traceparent, *names) = self._java.read(flowfile, wanted)
-        outcome = call(
+        try:
+            content, (former, puid, traceparent, *names) = self._java.read(flowfile, wanted, call.most_bytes)
+        except LimitError as error:
+            return failed(error)
+        return call(
             Request(
                 content=content,
                 model=value_for(context, "Model name", flowfile) or "",
@@ -211,11 +222,6 @@ class InvokeModel(FlowFileTransform):
                 traceparent=traceparent,
             )
         )
-        if outcome.relationship != SUCCESS:
-            self.logger.warn(outcome.error)
-        if outcome.relationship == RETRY:
-            context.yield_resources()
-        return _Result(outcome, self._java)
 
 
 class _Result(FlowFileTransformResult):
