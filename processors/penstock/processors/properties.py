@@ -28,7 +28,13 @@ def _constant(value: Any) -> str | None:
 
 def value_for(context: Any, name: str, flowfile: Any) -> str | None:
     """The value of a property for one FlowFile; a call to the JVM only where there is an expression in it."""
-    return context.getProperty(name).evaluateAttributeExpressions(flowfile).getValue()  # type: ignore[no-any-return]
+    value = context.getProperty(name)
+    reference = getattr(value, "referenced_attribute", None)
+    if reference is not None and value.getValue() not in (f"${{{reference}}}", f"${{'{reference}'}}"):
+        # NiFi's own Python method looks at the beginning only, and takes ${a}-b for ${a}. Seen in 2.3.
+        evaluated = value.property_value.evaluateAttributeExpressions(flowfile.getAttributes())
+        return evaluated.getValue()  # type: ignore[no-any-return]
+    return value.evaluateAttributeExpressions(flowfile).getValue()  # type: ignore[no-any-return]
 
 
 def problems(context: Any, choice: ModelChoice) -> dict[str, str]:
