@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _PAUSE: Final = 0.1  # seconds between two looks
 _BACKGROUND: Final = 180.0  # seconds; stopping the processors that an update touches is part of it
 _TRIES: Final = 8
-_OUTDATED: Final = "is not the most up-to-date revision"
+_OUTDATED: Final = ("is not the most up-to-date revision", "Invalid Revision given")
 
 
 def background(nifi: Connection, path: str, body: Mapping[str, Any], *, doing: str) -> None:
@@ -51,7 +51,7 @@ def background(nifi: Connection, path: str, body: Mapping[str, Any], *, doing: s
 
 def is_outdated(error: RequestError) -> bool:
     """Whether somebody else has changed the component since it was read."""
-    return _OUTDATED in error.message
+    return any(words in error.message for words in _OUTDATED)
 
 
 def with_fresh_revision(change: Callable[[], _T]) -> _T:

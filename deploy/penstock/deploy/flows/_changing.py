@@ -26,7 +26,7 @@ from penstock.deploy.flows._held import Hold, held, with_line
 from penstock.deploy.flows._merge import rebased
 from penstock.deploy.flows._planning import Plan, Target, instances, plan, removed_connections
 from penstock.deploy.flows._record import record_of, to_parameter
-from penstock.deploy.flows._tree import Tree, to_definition, to_tree
+from penstock.deploy.flows._tree import Tree, components, to_definition, to_tree
 from penstock.proto.errors import PenstockError, RequestError, Unavailable
 
 if TYPE_CHECKING:
@@ -165,11 +165,22 @@ def _set_running(nifi: Connection, group: str, target: Target, *, running: bool 
 
 def _write_record(nifi: Connection, deployment: Deployment, target: Target, thought: Plan) -> None:
     after = to_tree(clean(nifi.get(f"/process-groups/{deployment.group}/download"), deployment.record.flow))
-    # What NiFi filled in is no change of a person.
-    deployed = to_definition(rebased(thought.merged, after, thought.theirs))
-    record = record_of(deployment.group, target.template, target.values, thought.wanted, deployed)
+    # What NiFi filled in is no change of a person; nor is it where a former try had put the component there already.
+    deployed = rebased(thought.merged, after, thought.theirs)
+    _fill(deployed, after, known=to_tree(deployment.record.deployed))
+    record = record_of(deployment.group, target.template, target.values, thought.wanted, to_definition(deployed))
     if record != deployment.record:
         set_parameters(nifi, deployment.context.id, [to_parameter(record)])
+
+
+def _fill(deployed: Tree, after: Tree, *, known: Tree) -> None:
+    there = {item["identifier"]: item for _, _, _, item in components(after)}
+    former = {item["identifier"] for _, _, _, item in components(known)}
+    for _, _, _, item in components(deployed):
+        if item["identifier"] not in former and "properties" in item:
+            filled = there.get(item["identifier"], {})
+            for table in ("properties", "propertyDescriptors"):
+                item[table] = filled.get(table, {}) | item.get(table, {})
 
 
 def _set_changed(nifi: Connection, before: Tree, after: Tree, own: str) -> None:

@@ -57,28 +57,36 @@ def held(nifi: Connection, identifier: str) -> Iterator[Hold]:
     Raises:
         RequestError: somebody else has been changing it for longer than a minute and a half.
     """
-    end = time.monotonic() + _WAIT
     token = secrets.token_hex(4)
     sign = (
         f"being changed by {platform.node()}, process {os.getpid()} ({token}), "
         f"since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
+    # Before the sign is there: another thread would take it for one that was left behind.
+    _mine.add(token)
+    try:
+        label = _take(nifi, identifier, sign)
+        hold = Hold(sign, label)
+        try:
+            yield hold
+        finally:
+            _release(nifi, identifier, hold.label)
+    finally:
+        _mine.discard(token)
+
+
+def _take(nifi: Connection, identifier: str, sign: str) -> str:
+    """Write the sign when nobody else's is there; gives what the line said before."""
+    end = time.monotonic() + _WAIT
     while True:
         entity = group(nifi, identifier)
         busy = _busy(entity)
+        if not busy and _wrote(nifi, entity, with_line(entity, sign)):
+            return _label(entity)
         if busy and time.monotonic() > end:
             name = entity["component"]["name"]
             raise RequestError(f"'{name}' is {busy}; try again later", code="FLOW_BUSY", http_status=409)
-        if not busy and _wrote(nifi, entity, with_line(entity, sign)):
-            break
         time.sleep(_PAUSE)
-    hold = Hold(sign, _label(entity))
-    _mine.add(token)
-    try:
-        yield hold
-    finally:
-        _mine.discard(token)
-        _release(nifi, identifier, hold.label)
 
 
 def with_line(entity: Any, label: str) -> str:

@@ -7,6 +7,7 @@ wins, and the place is told.
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,7 +46,8 @@ def rebased(before: Tree, after: Tree, deployed: Tree) -> Tree:
 def merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, list[Conflict]]:
     """The merged tree, and where the two sides contradict each other."""
     conflicts: list[Conflict] = []
-    merged = _merged(base, ours, theirs, (), conflicts, prefer_theirs=False)
+    # A copy, for what only one side changed is taken as it is.
+    merged = copy.deepcopy(_merged(base, ours, theirs, (), conflicts, prefer_theirs=False))
     _keep_what_is_used(merged, ours, theirs)
     return merged, conflicts
 
@@ -101,7 +103,7 @@ def _keep_what_is_used(merged: Tree, ours: Tree, theirs: Tree) -> None:
         ends = group.get("connections", {})
         for identifier in [each for each, item in ends.items() if _ends(item) & lost]:
             del ends[identifier]
-    _keep_parameters(merged, ours)
+    _keep_parameters(merged, ours, theirs)
 
 
 def _keep_connections(merged: Tree, ours: Tree, theirs: Tree) -> None:
@@ -135,14 +137,19 @@ def _missing(tree: Tree) -> set[str]:
     return named - there
 
 
-def _keep_parameters(merged: Tree, ours: Tree) -> None:
-    used = {
-        name
-        for _, _, _, item in components(merged)
-        for value in item.get("properties", {}).values()
-        for name in _PARAMETER.findall(value)
-    }
+def _keep_parameters(merged: Tree, ours: Tree, theirs: Tree) -> None:
+    """What the template itself uses without having it comes from elsewhere."""
+    used = _used_parameters(merged) - _used_parameters(theirs)
     for context, there in merged.get("parameterContexts", {}).items():
         before = ours.get("parameterContexts", {}).get(context, {}).get("parameters", {})
         for name in used & before.keys() - there["parameters"].keys():
             there["parameters"][name] = before[name]
+
+
+def _used_parameters(tree: Tree) -> set[str]:
+    return {
+        name
+        for _, _, _, item in components(tree)
+        for value in item.get("properties", {}).values()
+        for name in _PARAMETER.findall(value)
+    }

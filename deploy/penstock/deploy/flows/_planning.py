@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.deploy.flows._definition import Definition, clean
+from penstock.deploy.flows._definition import COMPONENTS, Definition, clean
 from penstock.deploy.flows._differences import Change, differences
 from penstock.deploy.flows._merge import Conflict, merge, rebased
 from penstock.deploy.flows._tree import Tree, components, to_tree
@@ -109,7 +109,7 @@ def _told(conflict: Conflict, *trees: Tree) -> str:
     return f"{where}: the canvas keeps {_short(conflict.ours)}, the template has {_short(conflict.theirs)}"
 
 
-_BORING = frozenset({"flowContents", "parameterContexts", "parameters", "properties"})
+_BORING = frozenset({"flowContents", "parameterContexts", "parameters", "properties", *COMPONENTS})
 
 
 def _short(value: object) -> str:
