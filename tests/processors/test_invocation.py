@@ -9,7 +9,7 @@ import pytest
 
 from penstock.processors.connections import Clients
 from penstock.processors.invocation import Invocation, Request
-from penstock.processors.outcomes import FAILURE, RETRY, SUCCESS
+from penstock.processors.outcomes import FAILURE, RETRY, SUCCESS, Outcome
 from penstock.processors.settings import Connection, Formats, Rows
 from penstock.proto import Kind, Payload, encode
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.client.conftest import GrpcServer
     from tests.serving.conftest import Served
 
-    from penstock.processors.outcomes import Outcome
 
 IMAGE = bytes(range(256)) * 100
 
@@ -138,6 +137,8 @@ def test_nobody_answers(free_port: int) -> None:
     lease.give_back()
     assert (outcome.relationship, outcome.contents) == (RETRY, None)
     assert outcome.attributes["invokemodel.error.code"] == "UNAVAILABLE"
+    assert outcome.after_error() == outcome
+    assert Outcome(SUCCESS).after_error().attributes["invokemodel.error.code"] == ""
 
 
 def test_the_name_and_the_trace_travel_along(grpc_echo: GrpcServer) -> None:

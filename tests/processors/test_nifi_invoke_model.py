@@ -229,6 +229,7 @@ def test_down_then_back(nifi: RunningNiFi, model_folder: Callable[[str], Path], 
         with served(settings):
             answers = group.arrived(done, 50, 90)
         assert {answer.content for answer in answers} == {b"[[1.5]]"}
+        assert {answer.attributes.get("invokemodel.error.code", "") for answer in answers} == {""}
         assert (group.queued(waiting), group.queued(again), group.queued(failed)) == (0, 0, 0)
 
 

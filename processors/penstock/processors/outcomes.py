@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock.proto import Kind, PenstockError
@@ -37,6 +37,10 @@ class Outcome:
     relationship: str
     attributes: dict[str, str] = field(default_factory=dict)
     contents: bytes | None = None
+
+    def after_error(self) -> Outcome:
+        """The outcome of a FlowFile that has failed before: NiFi's Python API cannot take the old error away."""
+        return replace(self, attributes={ERROR_CODE: "", ERROR_MESSAGE: "", **self.attributes})
 
     @property
     def error(self) -> str:

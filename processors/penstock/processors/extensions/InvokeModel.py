@@ -15,7 +15,7 @@ from penstock.processors.connections import CLIENTS
 from penstock.processors.invocation import Invocation, Request
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.model_names import ModelChoice
-from penstock.processors.outcomes import RETRY, SUCCESS, failed
+from penstock.processors.outcomes import ERROR_CODE, RETRY, SUCCESS, failed
 from penstock.processors.properties import constant_values, problems, value_for
 from penstock.processors.quick_replies import quicken
 from penstock.processors.settings import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connection_of, formats_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from penstock.processors.outcomes import Outcome
 
 QUICK = quicken()
-ATTRIBUTES = ("invokemodel.puid", "puid", "traceparent")
+ATTRIBUTES = ("invokemodel.puid", "puid", "traceparent", ERROR_CODE)
 
 
 class InvokeModel(FlowFileTransform):
@@ -210,10 +210,10 @@ class InvokeModel(FlowFileTransform):
     def _outcome(self, call: Invocation, context: ProcessContext, flowfile: Any) -> Outcome:
         wanted = (*ATTRIBUTES, "featureNames") if call.takes_names else ATTRIBUTES
         try:
-            content, (former, puid, traceparent, *names) = self._java.read(flowfile, wanted, call.most_bytes)
-        except LimitError as error:
-            return failed(error)
-        return call(
+            content, (former, puid, traceparent, error, *names) = self._java.read(flowfile, wanted, call.most_bytes)
+        except LimitError as too_large:
+            return failed(too_large)
+        outcome = call(
             Request(
                 content=content,
                 model=value_for(context, "Model name", flowfile) or "",
@@ -222,6 +222,7 @@ class InvokeModel(FlowFileTransform):
                 traceparent=traceparent,
             )
         )
+        return outcome.after_error() if error else outcome
 
 
 class _Result(FlowFileTransformResult):
