@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,12 @@ def _processors(nifi: Connection, group: str) -> list[dict[str, Any]]:
 
 
 def _starting(component: dict[str, Any]) -> bool:
+    """Until NiFi has looked at it, and a Python processor's own process has told its properties."""
     errors = component.get("validationErrors") or []
-    return component["validationStatus"] == "VALIDATING" or any("nitializ" in each for each in errors)
+    untold = component["bundle"]["artifact"] == "python-extensions" and not component["extensionMissing"]
+    told = set(component["config"]["descriptors"]) - {"Record Reader", "Record Writer"}
+    preparing = any(re.search("initializ|loading", each, re.IGNORECASE) for each in errors)
+    return component["validationStatus"] == "VALIDATING" or preparing or (untold and not told)
 
 
 def _remove(nifi: Connection, group: str, name: str) -> None:

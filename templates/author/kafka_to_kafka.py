@@ -10,6 +10,7 @@ from .parts import ROW, invoke, loop, note, service_parameters, title
 if TYPE_CHECKING:
     from .definition import Node, Point
 
+_SET = "the brokers, the topics, what a record holds, the model"
 _UNDER = (0.0, 2 * ROW)
 _BESIDE = (850.0, ROW)
 
@@ -48,7 +49,7 @@ def companions() -> dict[str, Any]:
     )
     loop(group, answers)
     loop(group, refused, side="right")
-    _join(group, model, answers, refused)
+    _join(group, model, answers, refused, "Then start everything.")
     note(
         group,
         "failures",
@@ -93,7 +94,8 @@ def of_nifi() -> dict[str, Any]:
     model = _invoke(group, consume)
     answers = publish("Publish predictions", "#{output-topic}", _UNDER)
     refused = publish("Publish what failed", "#{failed-topic}", _BESIDE)
-    _join(group, model, answers, refused)
+    enable = "Enable the service Kafka (right-click the canvas, Controller Services), then start everything."
+    _join(group, model, answers, refused, enable)
     note(
         group,
         "failures",
@@ -112,7 +114,7 @@ def _invoke(group: Group, consume: Node) -> Node:
     return model
 
 
-def _join(group: Group, model: Node, answers: Node, refused: Node) -> None:
+def _join(group: Group, model: Node, answers: Node, refused: Node, start: str) -> None:
     group.connect(model, answers, "success", name="prediction")
     group.connect(model, refused, "failure")
     lost = group.funnel("not published", (_BESIDE[0] + 151, 2 * ROW + 41))
@@ -125,13 +127,7 @@ def _join(group: Group, model: Node, answers: Node, refused: Node) -> None:
         (-860, 0),
         (460, 130),
     )
-    note(
-        group,
-        "start",
-        "Set the parameters: the brokers, the topics, what a record holds, the model. Then start everything.",
-        (-860, 160),
-        (460, 70),
-    )
+    note(group, "start", f"Set the parameters: {_SET}. {start}", (-860, 160), (460, 80))
     note(
         group,
         "retry",

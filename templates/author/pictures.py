@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import io
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,11 @@ def main() -> None:
 async def _take_all(nifi: Connection, browser: str, names: list[str]) -> None:
     for name in names:
         folder = _TEMPLATES / name
-        with imported(nifi, load(folder / "flow.json")) as group:
+        flow = load(folder / "flow.json")
+        for parameter in next(iter(flow["parameterContexts"].values()))["parameters"]:
+            if parameter["name"] == "input-folder":
+                parameter["value"] = tempfile.gettempdir()  # one that is there, so that nothing is marked as wrong
+        with imported(nifi, flow) as group:
             async with page(browser, _SIZE) as canvas:
                 picture = _small(await _take(canvas, nifi.canvas_of(group)))
         (folder / "canvas.png").write_bytes(picture)
@@ -76,7 +81,9 @@ async def _take(canvas: Page, address: str) -> bytes:
 def _small(png: bytes) -> bytes:
     """The same picture with a palette, a third of the size."""
     file = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, kmeans=2).save(file, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(
+        file, "PNG", optimize=True
+    )
     return file.getvalue()
 
 
