@@ -15,7 +15,7 @@ import pytest
 from penstock.deploy.canvas import Connection
 from penstock.deploy.nar import build
 from penstock.deploy.nifi import install
-from penstock.proto.errors import SetupError, Unavailable
+from penstock.proto.errors import RequestError, SetupError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +46,10 @@ def write_nar(path: Path, name: str, description: str) -> Path:
     """A NAR with one Python processor, which is called as its artifact."""
     manifest = f"Manifest-Version: 1.0\r\nNar-Id: {name}-nar\r\nNar-Group: org.example\r\nNar-Version: 1.0\r\n\r\n"
     with zipfile.ZipFile(path, "w") as archive:
-        for folder in ("META-INF/", "NAR-INF/", "NAR-INF/bundled-dependencies/"):
+        archive.mkdir("META-INF/")
+        archive.writestr("META-INF/MANIFEST.MF", manifest)  # NiFi wants it at the beginning
+        for folder in ("NAR-INF/", "NAR-INF/bundled-dependencies/"):
             archive.mkdir(folder)
-        archive.writestr("META-INF/MANIFEST.MF", manifest)
         archive.writestr(f"{name}.py", PROCESSOR.replace("NAME", name).replace("DESCRIPTION", description))
     return path
 
@@ -100,10 +101,12 @@ def test_what_the_local_nifi_has_already_is_left_as_it_is(connection: Connection
 @pytest.mark.nifi
 @pytest.mark.xdist_group("nifi")
 def test_a_nar_that_nifi_refuses_is_told_with_its_reason(connection: Connection, tmp_path: Path) -> None:
-    nar = tmp_path / "part.nar"
+    nar = tmp_path / "late.nar"
     with zipfile.ZipFile(nar, "w") as archive:
-        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nNar-Id: part\r\n\r\n")
-    with pytest.raises(SetupError, match=r"part\.nar"):
+        archive.mkdir("NAR-INF/")
+        archive.mkdir("NAR-INF/bundled-dependencies/")
+        archive.writestr("META-INF/MANIFEST.MF", "Nar-Group: org.example\r\nNar-Id: late\r\nNar-Version: 1\r\n\r\n")
+    with pytest.raises(RequestError, match=r"NAR content is missing required META-INF/MANIFEST"):
         install(connection, nar)
 
 

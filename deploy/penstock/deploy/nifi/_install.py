@@ -1,7 +1,7 @@
 """Puts a NAR on a running NiFi, its own or the user's, through NiFi's NAR manager: no access to its disk, no restart.
 
-0. Python processors that NiFi has from a folder of extensions already, as the local one does, are left to that: NiFi
-   does not take a processor with the same name and version from two places.
+0. Python processors that NiFi has from elsewhere, as the local one has from a folder, are left to that: NiFi does not
+   take a processor of the same name and version from two places.
 1. The NAR is uploaded; NiFi checks its coordinates and answers with an identifier.
 2. NiFi installs it in the background; we ask until it is done, or has failed.
 3. Python processors are discovered later still; it is done when all of them are on the canvas's list.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UPLOAD = 600.0  # seconds; a NAR with its dependencies has tens of megabytes, and NiFi may be far away
 _POLL = 0.5
 _MANIFEST = "META-INF/MANIFEST.MF"
-_FOLDERS = ("org.apache.nifi", "python-extensions")  # the bundle of everything that NiFi finds in folders
+_PYTHON = ("org.apache.nifi", "python-extensions")  # the bundle of every Python processor, wherever it comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Installed:
 
     Attributes:
         address: of the NiFi.
-        nar: ``group:artifact:version``; ``org.apache.nifi:python-extensions:version`` where NiFi had all of it before,
-            from a folder.
+        nar: ``group:artifact:version``; ``org.apache.nifi:python-extensions:version`` where NiFi has all of it from
+            elsewhere.
         processors: simple names of the processor types in it, sorted.
     """
 
@@ -59,15 +59,16 @@ def install(connection: Connection, nar: Path, *, timeout: float = 120.0) -> Ins
         PenstockError: NiFi cannot be reached or wants another login.
         ServiceError: it takes too long.
     """
-    expected, version = _python_processors(nar)
-    if expected and expected <= _in_folders(connection, version):
-        return Installed(connection.address, f"{_FOLDERS[0]}:{_FOLDERS[1]}:{version}", tuple(sorted(expected)))
+    manifest, expected = _read(nar)
+    if not _is_uploaded(connection, manifest) and expected and expected <= _offered(connection, manifest):
+        name = ":".join((*_PYTHON, manifest["Nar-Version"]))
+        return Installed(connection.address, name, tuple(sorted(expected)))
     deadline = time.monotonic() + timeout
     summary = _upload(connection, nar)
-    while not summary["installComplete"]:
+    while _state(summary).startswith(("WAITING", "INSTALLING")):
         _pause(deadline, f"NiFi at {connection.address} has not installed {nar.name} after {timeout:g} s")
         summary = connection.get(f"/controller/nar-manager/nars/{summary['identifier']}")["narSummary"]
-    if summary["state"].upper() != "INSTALLED":
+    if _state(summary) != "INSTALLED":
         why = summary.get("failureMessage") or "no reason given"
         raise SetupError(f"NiFi at {connection.address} cannot install {nar.name}: {why}", code="NAR_REFUSED")
     found = _types(connection, summary["identifier"])
@@ -80,44 +81,55 @@ def install(connection: Connection, nar: Path, *, timeout: float = 120.0) -> Ins
     return Installed(connection.address, name, tuple(sorted(found)))
 
 
-def _python_processors(nar: Path) -> tuple[set[str], str]:
-    """What a NAR with Python processors will offer, each file at its root being one of that name; and its version."""
+def _read(nar: Path) -> tuple[dict[str, str], set[str]]:
+    """The manifest of a NAR, and the Python processors in it: each file at its root is one of that name."""
     try:
         with zipfile.ZipFile(nar) as archive:
             names = archive.namelist()
-            manifest = archive.read(_MANIFEST).decode() if _MANIFEST in names else ""
+            text = archive.read(_MANIFEST).decode() if _MANIFEST in names else ""
     except (OSError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or "not a zip file"
         raise SetupError(f"cannot read {nar} as a NAR: {reason}", code="NAR_REFUSED") from error
-    if not manifest:
-        raise SetupError(f"{nar} is not a NAR: it has no {_MANIFEST}", code="NAR_REFUSED")
-    version = next((line[12:].strip() for line in manifest.splitlines() if line.startswith("Nar-Version:")), "")
+    manifest = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    if not {"Nar-Group", "Nar-Id", "Nar-Version"} <= manifest.keys():
+        raise SetupError(f"{nar} is not a NAR: its {_MANIFEST} does not name group, id and version", code="NAR_REFUSED")
     roots = (PurePosixPath(name) for name in names if "/" not in name)
-    return {path.stem for path in roots if path.suffix == ".py" and not path.stem.startswith("_")}, version
+    return manifest, {path.stem for path in roots if path.suffix == ".py" and not path.stem.startswith("_")}
 
 
-def _in_folders(connection: Connection, version: str) -> set[str]:
-    group, artifact = _FOLDERS
-    bundle = {"group": group, "artifact": artifact, "version": version}
+def _is_uploaded(connection: Connection, manifest: dict[str, str]) -> bool:
+    ours = {"group": manifest["Nar-Group"], "artifact": manifest["Nar-Id"], "version": manifest["Nar-Version"]}
+    try:
+        nars = connection.get("/controller/nar-manager/nars")["narSummaries"]
+    except RequestError as error:
+        if error.http_status != 404:
+            raise
+        raise SetupError(
+            f"NiFi at {connection.address} takes no NARs over the network, as NiFi 2 does: "
+            "copy the NAR into its extensions folder",
+            code="NAR_REFUSED",
+        ) from error
+    return any(entry["narSummary"]["coordinate"] == ours for entry in nars)
+
+
+def _offered(connection: Connection, manifest: dict[str, str]) -> set[str]:
+    group, artifact = _PYTHON
+    bundle = {"group": group, "artifact": artifact, "version": manifest["Nar-Version"]}
     types = connection.get("/flow/processor-types")["processorTypes"]
     return {entry["type"].rpartition(".")[2] for entry in types if entry["bundle"] == bundle}
 
 
 def _upload(connection: Connection, nar: Path) -> dict[str, Any]:
-    try:
-        with connection.nipyapi() as nipyapi:
-            api = nipyapi.nifi.ControllerApi(connection.client)
-            answer = api.upload_nar(nar.read_bytes(), filename=nar.name, _request_timeout=_UPLOAD)
-    except RequestError as error:
-        if error.http_status == 404:
-            raise SetupError(
-                f"NiFi at {connection.address} takes no NARs over the network (that came with 2.0): "
-                f"copy {nar} into its extensions folder",
-                code="NAR_REFUSED",
-            ) from error
-        raise
-    summary = answer.nar_summary
-    return dict(connection.get(f"/controller/nar-manager/nars/{summary.identifier}")["narSummary"])
+    with connection.nipyapi() as nipyapi:
+        api = nipyapi.nifi.ControllerApi(connection.client)
+        answer = api.upload_nar(nar.read_bytes(), filename=nar.name, _request_timeout=_UPLOAD)
+    identifier = answer.nar_summary.identifier
+    return dict(connection.get(f"/controller/nar-manager/nars/{identifier}")["narSummary"])
+
+
+def _state(summary: dict[str, Any]) -> str:
+    # Not its ``installComplete``: that is true as well while a NAR is installed that takes the place of another.
+    return str(summary["state"]).upper()
 
 
 def _types(connection: Connection, identifier: str) -> set[str]:
