@@ -215,13 +215,13 @@ def flowfile_of(records: Sequence[Any], reading: Reading) -> Outcome:
         "kafka.timestamp": str(first.timestamp),
         "kafka.count": str(len(records)),
     }
+    if first.value is None:
+        attributes["kafka.tombstone"] = "true"
     if reading.records > 1:
         attributes["kafka.max.offset"] = str(last.offset)
         return Outcome(SUCCESS, attributes, reading.demarcator.join(record.value or b"" for record in records))
     if first.key is not None:
         attributes["kafka.key"] = key_text(first.key, reading.key_encoding)
-    if first.value is None:
-        attributes["kafka.tombstone"] = "true"
     for name, value in first.headers:
         attributes[f"{reading.header_prefix}{name}"] = (value or b"").decode(errors="replace")
     return Outcome(SUCCESS, attributes, first.value or b"")

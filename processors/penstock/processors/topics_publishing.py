@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaProducer  # type: ignore[import-untyped]
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError  # type: ignore[import-untyped]
+from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from penstock.proto import PayloadError, PenstockError, SetupError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PROCESSOR: Final = "PublishTopic"
 _HEADER_PREFIX: Final = "kafka.header."  # ConsumeTopic's
 _LARGEST: Final = 1 << 30  # bytes of a record; the broker has the last word
-_RECORD_FAULTS: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class Records(StrEnum):
@@ -128,16 +127,14 @@ class TopicWriter:
         if not publication.topic:
             raise PayloadError("the property Topic is empty for this FlowFile", code="NO_TOPIC")
         key = key_bytes(publication.key, self.writing.key_encoding) if publication.key else None
-        headers = self._headers(publication)
+        headers, values = self._headers(publication), self._values(publication)
         producer = None
         try:
             producer = self._connected()
-            futures = [
-                producer.send(publication.topic, value, key=key, headers=headers) for value in self._values(publication)
-            ]
+            futures = [producer.send(publication.topic, value, key=key, headers=headers) for value in values]
             return [future.get(timeout=self.writing.deadline) for future in futures]
         except KafkaError as error:
-            if producer and not isinstance(error, _RECORD_FAULTS):
+            if producer:
                 self._give_up(producer)
             raise in_our_words(error, self._cluster) from None
         except (ValueError, TypeError) as error:  # kafka-python's check of a topic's name
@@ -150,6 +147,8 @@ class TopicWriter:
     def _values(self, publication: Publication) -> list[bytes | None]:
         content = bytes(publication.content)
         if publication.tombstone and not content:
+            if not publication.key:
+                raise PayloadError("a tombstone is about a key, and Key is empty for this FlowFile", code="NO_KEY")
             return [None]
         if self.writing.records is Records.WHOLE:
             return [content]
@@ -170,7 +169,7 @@ class TopicWriter:
             return self._producer
 
     def _give_up(self, producer: Any) -> None:
-        """Make the next call start with a new producer: one that timed out may not send again."""
+        """Make the next call start with a new producer: after an error, an idempotent one refuses whatever comes."""
         with self._lock:
             if self._producer is producer:
                 self._producer = None

@@ -161,5 +161,5 @@ def test_records_as_lines_and_more_than_one_task(nifi: RunningNiFi, kafka_broker
 
 
 def bulletins(group: Group) -> str:
-    board = group.nifi.get(f"/flow/bulletin-board?groupId={group.id}&limit=20")["bulletinBoard"]["bulletins"]
+    board = group.nifi.get("/flow/bulletin-board", groupId=group.id, limit=20)["bulletinBoard"]["bulletins"]
     return " ".join(each["bulletin"]["message"] for each in board)

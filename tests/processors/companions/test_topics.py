@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 KAFKA = pytest.mark.kafka
+FORGETFUL = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 class Topic:
@@ -300,9 +301,6 @@ def forgotten() -> Iterator[None]:
     """kafka-python does not close the sockets of a client that could not start; the collector does, in here."""
     yield
     gc.collect()
-
-
-FORGETFUL = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.fixture
