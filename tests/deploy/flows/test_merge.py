@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.deploy.flows.parts import chain, connection, flow, identifier, processor
 
 from penstock.deploy.flows._differences import differences
 from penstock.deploy.flows._merge import merge, rebased
 from penstock.deploy.flows._tree import components, to_definition, to_tree
+
+# How long an example takes says something about the machine, not about the merge.
+laws = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = ("a", "b", "c", "d")
 
@@ -37,6 +40,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
     return to_tree(flow("any", *parts, *(connection(*pair) for pair in chosen), parameters=parameters))
 
 
+@laws
 @given(trees(), trees())
 def test_one_side_alone_is_taken_as_it_is(base: dict[str, Any], other: dict[str, Any]) -> None:
     assert merge(base, other, base) == (other, [])
@@ -46,6 +50,7 @@ def test_one_side_alone_is_taken_as_it_is(base: dict[str, Any], other: dict[str,
     assert merge(base, other, other) == (other, [])
 
 
+@laws
 @given(trees(), trees(), trees())
 def test_a_merge_is_whole_and_merging_again_changes_nothing(
     base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
@@ -62,12 +67,14 @@ def test_a_merge_is_whole_and_merging_again_changes_nothing(
     assert to_tree(to_definition(merged)) == merged
 
 
+@laws
 @given(trees(), trees())
 def test_differences_are_there_exactly_where_something_differs(one: dict[str, Any], two: dict[str, Any]) -> None:
     assert bool(differences(one, two)) == (one != two)
     assert len(differences(one, two)) == len(differences(two, one))
 
 
+@laws
 @given(trees(), trees())
 def test_a_change_rebased_on_where_it_began_is_the_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     assert rebased(before, after, before) == after

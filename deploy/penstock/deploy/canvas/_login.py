@@ -117,5 +117,5 @@ class Login:
         try:
             context.load_cert_chain(certificate, self.key, password)
         except OSError as error:
-            reason = error.strerror or "the password is wrong"
+            reason = "key or password does not fit" if isinstance(error, ssl.SSLError) else error.strerror
             raise SetupError(f"cannot use the client certificate {certificate}: {reason}") from None
