@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from penstock.deploy.progress import Unwatched
 from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
@@ -111,18 +112,12 @@ def resolve(name: str, endpoint: str) -> Pins:
 
 def pin_again(name: str, files: Iterable[Pin]) -> Pins:
     """Download each file of a list, and pin what came: for new versions edit the coordinates and run this."""
-    from jgo.maven import MavenContext
+    from penstock.deploy.downloads import Downloads
 
     with TemporaryDirectory(prefix="penstock-pins-") as folder:
-        context = MavenContext(repo_cache=Path(folder), timeout=60)
-        paths = [
-            context.project(pin.group, pin.artifact)
-            .at_version(pin.version)
-            .artifact(classifier=pin.classifier, packaging=pin.packaging)
-            .resolve()
-            for pin in files
-        ]
-        return Pins(name, "", tuple(sorted((_pinned(path, Path(folder)) for path in paths), key=str)))
+        downloads = Downloads(Path(folder), Unwatched())
+        found = [_pinned(downloads.fetch(pin), Path(folder)) for pin in files]
+        return Pins(name, "", tuple(sorted(found, key=str)))
 
 
 def as_toml(pins: Pins) -> str:
