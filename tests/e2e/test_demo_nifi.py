@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,3 +84,12 @@ def test_interrupted_while_nifi_starts_it_leaves_nothing(tmp_path: Path) -> None
     assert "Traceback" not in output
     assert not processes_of(tmp_path)
     assert not (tmp_path / "penstock" / "demo-nifi").exists()
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = demo(tmp_path, "--nifi", "--nifi-port", port)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: port {port} for NiFi is taken")
+    assert not processes_of(tmp_path)
