@@ -13,11 +13,12 @@ from kafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
     SaslAuthenticationFailedError,
 )
+from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
 
 from penstock.proto import LimitError, PenstockError, SetupError, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PLAIN: Final = "PLAINTEXT"
 _BOOTSTRAP_MS: Final = 5_000  # for the first answer of a broker; NiFi asks again
@@ -60,6 +61,26 @@ class Cluster:
         if self.ca_file:
             options["ssl_cafile"] = self.ca_file
         return options
+
+
+def start(kind: Callable[..., Any], cluster: Cluster, **options: Any) -> Any:
+    """A consumer or a producer of kafka-python, connected.
+
+    Raises:
+        KafkaError: no broker answers, or refuses us.
+    """
+    made: list[Any] = []
+
+    def client(**settings: Any) -> Any:
+        made.append(KafkaNetClient(**settings))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=client, **cluster.options(), **options)
+    except BaseException:
+        for each in made:  # kafka-python leaves its thread and its sockets behind; NiFi tries again every second
+            each.close()
+        raise
 
 
 def cluster_of(values: Mapping[str, str | None]) -> Cluster:

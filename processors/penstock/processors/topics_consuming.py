@@ -27,7 +27,7 @@ from kafka.errors import CommitFailedError, KafkaError  # type: ignore[import-un
 from penstock.proto import SetupError
 
 from .outcomes import SUCCESS, Outcome
-from .topics_cluster import cluster_of, in_our_words, required
+from .topics_cluster import cluster_of, in_our_words, required, start
 from .topics_keys import KeyEncoding, key_text
 
 if TYPE_CHECKING:
@@ -146,13 +146,14 @@ class TopicReader:
                 consumer.close(autocommit=False, timeout_ms=5_000)
 
     def _connect(self) -> None:
-        consumer = KafkaConsumer(
+        consumer = start(
+            KafkaConsumer,
+            self._cluster,
             group_id=self._reading.group,
             auto_offset_reset=self._reading.starting_offset,
             enable_auto_commit=False,
             session_timeout_ms=_SESSION_MS,
             max_poll_interval_ms=_LONGEST_PAUSE_MS,
-            **self._cluster.options(),
         )
         consumer.subscribe([*self._reading.topics], listener=_Rebalance(self._revoked))
         self._consumer = consumer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
@@ -16,7 +15,7 @@ from penstock.proto import PayloadError, PenstockError, SetupError
 from .companions import failed
 from .outcomes import SUCCESS, Outcome
 from .settings import seconds
-from .topics_cluster import cluster_of, in_our_words
+from .topics_cluster import cluster_of, in_our_words, start
 from .topics_keys import KeyEncoding, key_bytes
 
 if TYPE_CHECKING:
@@ -158,13 +157,14 @@ class TopicWriter:
         with self._lock:
             if self._producer is None:
                 milliseconds = int(self.writing.deadline * 1000)
-                self._producer = KafkaProducer(
+                self._producer = start(
+                    KafkaProducer,
+                    self._cluster,
                     acks="all",
                     max_block_ms=milliseconds,
                     request_timeout_ms=milliseconds,
                     delivery_timeout_ms=milliseconds,
                     max_request_size=_LARGEST,
-                    **self._cluster.options(),
                 )
             return self._producer
 
@@ -173,5 +173,7 @@ class TopicWriter:
         with self._lock:
             if self._producer is producer:
                 self._producer = None
-        with suppress(KafkaError):
+        try:
             producer.close(timeout=0)
+        except KafkaError:  # something is still on its way; then it has not been closed at all
+            producer._sender.force_close()

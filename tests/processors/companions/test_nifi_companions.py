@@ -88,7 +88,7 @@ def test_extract_prediction(nifi: RunningNiFi, tmp_path: Path) -> None:
     assert wrong.attributes["extractprediction.error.code"] == "INVALID_JSON"
 
 
-COUNT = 1500
+COUNT = 1000
 
 
 @pytest.mark.kafka
@@ -103,8 +103,8 @@ def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
         settings = {**kafka, "Topic": sink.name, "Key": "${kafka.offset}", "Headers": "kafka.partition"}
         publish = group.add("PublishTopic", settings, drop=["original", "success"], tasks=2)
         group.connect(consume, ["success"], publish)
-        group.connect(publish, ["retry"], publish)
-        failed = group.connect(publish, ["failure"])
+        # To failure, NiFi itself sends what comes while the Python process is dead.
+        group.connect(publish, ["retry", "failure"], publish)
 
         group.run(consume, publish)
         until(lambda: sink.size() > COUNT // 10, "some are through", 60)
@@ -114,8 +114,6 @@ def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
         for worker in workers(kafka_broker.address):
             worker.kill()
         until(lambda: {record.value for record in sink.records()} == everything(), "all are through", 120)
-
-        assert group.queued(failed) == 0
     records = sink.records()
     assert all(record.key == record.value for record in records)  # offsets are counted as the values are
     assert all(record.headers == [("kafka.partition", b"0")] for record in records)
