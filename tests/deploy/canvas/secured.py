@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import io
 import time
 import zipfile
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import psutil
 
 USER, PASSWORD = "admin", "correct horse"
-_DOORKEEPER = Path(__file__).with_name("Doorkeeper.java")
+_DOORKEEPER = Path(__file__).with_name("Doorkeeper.class")
 _SECRET = "changeit changeit"
 _START = 240.0  # seconds
 
@@ -106,14 +106,12 @@ class SecuredNiFi:
         ca_file: its authority.
         admin: PEM file with certificate and key of the user who may do everything.
         guest: likewise, of one who may do nothing.
-        has_passwords: whether somebody checks passwords; that needs a Java compiler.
     """
 
     address: str
     ca_file: Path
     admin: Path
     guest: Path
-    has_passwords: bool
 
     def login(self, who: Path) -> Login:
         """The login with a client certificate."""
@@ -124,7 +122,6 @@ class _Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self.has_passwords = False
         self._process: psutil.Process | None = None
 
     def process(self) -> psutil.Process | None:
@@ -137,13 +134,9 @@ class _Server:
         _certificates(conf)
         (conf / "own-authorizers.xml").write_text(_AUTHORIZERS)
         (conf / "nars").mkdir()
-        javac = java.executable.with_name("javac")
-        self.has_passwords = javac.exists()
-        if self.has_passwords:
-            _compile(javac, assembly.jars, conf / "nars" / "doorkeeper.nar")
-        (conf / "own-logins.xml").write_text(_LOGINS if self.has_passwords else "<loginIdentityProviders/>")
-        own = _OWN if self.has_passwords else _OWN.replace("provider=doorkeeper", "provider=")
-        (conf / "own.properties").write_text(own.format(port=self.port, secret=_SECRET))
+        _pack(conf / "nars" / "doorkeeper.nar")
+        (conf / "own-logins.xml").write_text(_LOGINS)
+        (conf / "own.properties").write_text(_OWN.format(port=self.port, secret=_SECRET))
         prepare(self.folder, assembly, port=self.port)
         # The quick compiler alone: half of the work of a start that is needed once.
         quick = "-XX:TieredStopAtLevel=1"
@@ -177,9 +170,7 @@ def secured(folder: Path) -> Iterator[SecuredNiFi]:
     with borrowed(_Server, up, folder=folder, name="secured", grace=30.0) as server:
         conf = server.folder / "conf"
         address = f"https://127.0.0.1:{server.port}"
-        found = SecuredNiFi(
-            address, conf / "ca.pem", conf / "admin.pem", conf / "guest.pem", has_passwords=server.has_passwords
-        )
+        found = SecuredNiFi(address, conf / "ca.pem", conf / "admin.pem", conf / "guest.pem")
         # A new NiFi has no flow yet when it makes the first policies, so nobody may see the canvas.
         with Connection(address, _login(conf, "admin")).nipyapi() as nipyapi:
             nipyapi.security.bootstrap_security_policies("nifi")
@@ -207,20 +198,14 @@ def _certificates(conf: Path) -> None:
     (conf / "trust.p12").write_bytes(trust)
 
 
-def _compile(javac: Path, jars: Path, nar: Path) -> None:
-    source = nar.with_name("Doorkeeper.java")
-    source.write_text(_DOORKEEPER.read_text())
-    command = [str(javac), "--release", "21", "-cp", f"{jars}/*", "-d", str(nar.parent), str(source)]
-    subprocess.run(command, check=True, capture_output=True)
-    jar = nar.with_suffix(".jar")
+def _pack(nar: Path) -> None:
+    # Doorkeeper.class is Doorkeeper.java, compiled with NiFi's jars by javac --release 21 -g:none; few have a JDK.
+    jar = io.BytesIO()
     with zipfile.ZipFile(jar, "w") as file:
-        file.write(nar.with_name("Doorkeeper.class"), "Doorkeeper.class")
+        file.write(_DOORKEEPER, _DOORKEEPER.name)
         file.writestr("META-INF/services/org.apache.nifi.authentication.LoginIdentityProvider", "Doorkeeper\n")
     with zipfile.ZipFile(nar, "w") as file:
         for folder in ("META-INF/", "META-INF/bundled-dependencies/"):
             file.writestr(folder, "")
         file.writestr("META-INF/MANIFEST.MF", _MANIFEST)
-        file.write(jar, "META-INF/bundled-dependencies/doorkeeper.jar")
-    for each in nar.parent.iterdir():
-        if each != nar:
-            each.unlink()
+        file.writestr("META-INF/bundled-dependencies/doorkeeper.jar", jar.getvalue())

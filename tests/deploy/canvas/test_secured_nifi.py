@@ -19,8 +19,6 @@ pytestmark = [pytest.mark.nifi, pytest.mark.xdist_group("nifi")]
 
 @pytest.fixture
 def password(secured_nifi: SecuredNiFi) -> Connection:
-    if not secured_nifi.has_passwords:
-        pytest.skip("no Java compiler for the part that checks passwords")
     return Connection(secured_nifi.address, Login(user=USER, password=PASSWORD, ca_file=secured_nifi.ca_file))
 
 
