@@ -68,6 +68,8 @@ def test_an_empty_deployment_has_parameters_and_can_be_upgraded_to_a_template(ca
     made = canvas.flows.create(name, parameters={"greeting": "hello"})
     assert (made.state, made.template) == ("empty", "")
     canvas.add(name, LOG, "mine", autoTerminatedRelationships=["success"])
+    with pytest.raises(SetupError, match="made without a template: say what it is to become"):
+        canvas.flows.upgrade(name)
     outcome = canvas.flows.upgrade(name, canvas.file(chain()))
     assert {str(each) for each in outcome.changes} >= {"processor 'make' added", "parameter 'password' added"}
     assert set(canvas.states(name)) == {"make", "mark", "mine", "tell"}

@@ -15,7 +15,7 @@ from penstock.deploy.flows._found import Deployment, deployments, find
 from penstock.deploy.flows._planning import Target, plan
 from penstock.deploy.flows._reading import Details, Summary, details, summaries
 from penstock.deploy.flows._removing import delete
-from penstock.deploy.flows._template import Template, of_definition, template
+from penstock.deploy.flows._template import Template, of_definition, template, templates
 from penstock.deploy.flows._tree import to_tree
 from penstock.deploy.flows._wanted import Values, check_secrets
 from penstock.proto.errors import SetupError
@@ -191,8 +191,7 @@ class Flows:
             SetupError: there is no such template any more.
         """
         found = self._find(name)
-        source = template(to or found.record.template)
-        target = Target(source, found.record.values, overwrite)
+        target = Target(template(to) if to else _own_template(found), found.record.values, overwrite)
         return self._change(found.group, target, {}, running=None, renew=False, dry_run=dry_run)
 
     def delete(self, name: str, *, drop_queued: bool = False) -> int:
@@ -267,6 +266,15 @@ class Flows:
             stopped=stopped,
             secrets=tuple(sorted(given)),
         )
+
+
+def _own_template(found: Deployment) -> Template:
+    """The template it was made from, as it is now."""
+    name = found.record.template
+    if name not in {each.name for each in templates()}:
+        made = f"from '{name}', which is none of Penstock's templates" if name else "without a template"
+        raise SetupError(f"'{found.name}' was made {made}: say what it is to become (--to)")
+    return template(name)
 
 
 def _from_environment(spec: Spec) -> dict[str, str]:
