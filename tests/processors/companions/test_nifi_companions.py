@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -95,9 +95,12 @@ COUNT = 1000
 def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
     nifi: RunningNiFi, kafka_broker: Broker, record_property: Callable[[str, object], None]
 ) -> None:
-    source, sink = Topic(kafka_broker.address), Topic(kafka_broker.address)
-    source.fill(COUNT)
-    with Group(nifi.address, "test topics") as group:
+    with (
+        closing(Topic(kafka_broker.address)) as source,
+        closing(Topic(kafka_broker.address)) as sink,
+        Group(nifi.address, "test topics") as group,
+    ):
+        source.fill(COUNT)
         kafka = {"Bootstrap servers": kafka_broker.address}
         consume = group.add("ConsumeTopic", {**kafka, "Topic": source.name, "Group id": source.reading.group})
         settings = {**kafka, "Topic": sink.name, "Key": "${kafka.offset}", "Headers": "kafka.partition"}
@@ -114,7 +117,7 @@ def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
         for worker in workers(kafka_broker.address):
             worker.kill()
         until(lambda: {record.value for record in sink.records()} == everything(), "all are through", 120)
-    records = sink.records()
+        records = sink.records()
     assert all(record.key == record.value for record in records)  # offsets are counted as the values are
     assert all(record.headers == [("kafka.partition", b"0")] for record in records)
     record_property("reported", f"{len(records) - COUNT} of {COUNT} records twice")
@@ -140,9 +143,8 @@ def workers(address: str) -> set[psutil.Process]:
 
 @pytest.mark.kafka
 def test_records_as_lines_and_more_than_one_task(nifi: RunningNiFi, kafka_broker: Broker) -> None:
-    source = Topic(kafka_broker.address)
-    source.fill(100)
-    with Group(nifi.address, "test lines") as group:
+    with closing(Topic(kafka_broker.address)) as source, Group(nifi.address, "test lines") as group:
+        source.fill(100)
         properties = {"Bootstrap servers": kafka_broker.address, "Topic": source.name, "Group id": source.reading.group}
         consume = group.add("ConsumeTopic", {**properties, "Records per FlowFile": "100"})
         read = group.connect(consume, ["success"])

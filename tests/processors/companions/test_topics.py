@@ -52,6 +52,7 @@ class Topic:
         self.reading = Reading((self.name,), f"group-{self.name}")
         with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
             admin.create_topics([NewTopic(self.name, partitions, 1)])
+        self._watcher = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, group_id=None)
 
     def fill(self, count: int, partitions: int = 1, first: int = 0) -> None:
         with closing(KafkaProducer(bootstrap_servers=self.cluster.servers, linger_ms=5)) as producer:
@@ -68,25 +69,30 @@ class Topic:
             return offset
 
     def size(self) -> int:
-        with closing(KafkaConsumer(bootstrap_servers=self.cluster.servers, group_id=None)) as consumer:
-            return sum(consumer.end_offsets([TopicPartition(self.name, 0)]).values())
+        partitions = self._partitions()
+        return sum(self._watcher.end_offsets(partitions).values())
 
     def records(self) -> list[Any]:
-        consumer = KafkaConsumer(bootstrap_servers=self.cluster.servers, enable_auto_commit=False, group_id=None)
-        with closing(consumer):
-            partitions = [TopicPartition(self.name, number) for number in consumer.partitions_for_topic(self.name)]
-            consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
-            wanted = sum(consumer.end_offsets(partitions).values())
-            found: list[Any] = []
-            while len(found) < wanted:
-                found += [record for batch in consumer.poll(timeout_ms=500).values() for record in batch]
-            return found
+        partitions = self._partitions()
+        self._watcher.assign(partitions)
+        self._watcher.seek_to_beginning(*partitions)
+        wanted = sum(self._watcher.end_offsets(partitions).values())
+        found: list[Any] = []
+        while len(found) < wanted:
+            found += [record for batch in self._watcher.poll(timeout_ms=500).values() for record in batch]
+        return found
+
+    def close(self) -> None:
+        self._watcher.close()
+
+    def _partitions(self) -> list[Any]:
+        return [TopicPartition(self.name, number) for number in self._watcher.partitions_for_topic(self.name)]
 
 
 @pytest.fixture
-def topic(kafka_broker: Broker) -> Topic:
-    return Topic(kafka_broker.address)
+def topic(kafka_broker: Broker) -> Iterator[Topic]:
+    with closing(Topic(kafka_broker.address)) as made:
+        yield made
 
 
 def take(reader: TopicReader, count: int, seconds: float = 60) -> list[Outcome]:
@@ -217,7 +223,11 @@ def test_that_a_kill_loses_nothing(topic: Topic) -> None:
 
 @KAFKA
 def test_that_two_members_share_a_topic(kafka_broker: Broker) -> None:
-    topic = Topic(kafka_broker.address, partitions=2)
+    with closing(Topic(kafka_broker.address, partitions=2)) as topic:
+        share(topic)
+
+
+def share(topic: Topic) -> None:
     found: list[set[int]] = [set(), set()]
     done = threading.Event()
 
@@ -282,8 +292,10 @@ def test_a_broker_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     kafka = Broker(tmp_path / "kafka")
     address = kafka.up(0).address
     try:
-        topic = Topic(address)
-        with closing(TopicWriter(topic.cluster, Writing(deadline=2.0))) as writer:
+        with (
+            closing(Topic(address)) as topic,
+            closing(TopicWriter(topic.cluster, Writing(deadline=2.0))) as writer,
+        ):
             assert writer(Publication(b"before", topic.name)).relationship == "success"
             kafka.down()
             away = writer(Publication(b"meanwhile", topic.name))
@@ -291,8 +303,8 @@ def test_a_broker_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             end = time.monotonic() + 60
             while writer(Publication(b"after", topic.name)).relationship != "success":
                 assert time.monotonic() < end
-        assert away.relationship == "retry"
-        assert b"after" in {record.value for record in topic.records()}
+            assert away.relationship == "retry"
+            assert b"after" in {record.value for record in topic.records()}
     finally:
         kafka.down()
 
