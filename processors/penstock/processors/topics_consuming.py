@@ -159,9 +159,8 @@ class TopicReader:
         self._consumer = consumer
 
     def _revoked(self, partitions: Sequence[Any]) -> None:
-        # What is fetched or not yet settled comes again, here or at another member.
-        with suppress(KafkaError):
-            self._commit(self._consumer, self._settled())
+        # What is fetched or not yet committed comes again, here or at another member. kafka-python calls this in its
+        # own thread, while `next` waits in `poll`, and does not let it commit.
         revoked = {*partitions}
         self._waiting = deque(each for each in self._waiting if each[0] not in revoked)
         self._handed = deque(each for each in self._handed if each[1] not in revoked)
