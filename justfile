@@ -17,7 +17,7 @@ lint:
     ruff check
     ruff format --check
     mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
-    mypy tests proto/generate.py proto/matrix.py .ci/pins.py
+    mypy tests templates proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
     python proto/matrix.py --check
@@ -42,6 +42,22 @@ bench-codec:
 # the stream engine, in records and rows per second
 bench-stream *args:
     python -m bench.stream {{args}}
+
+# InvokeModel beside a processor that only reads and writes, on a real NiFi
+bench-nifi *args:
+    python -m bench.nifi {{args}}
+
+# the NiFi processors as one file, for this Python and platform, in dist/
+nar *args:
+    python -m penstock.deploy.nar {{args}}
+
+# flow.json of the templates anew, from a running NiFi (penstock nifi up)
+templates *args:
+    python -m templates.author {{args}}
+
+# their pictures, with Chromium
+pictures *args:
+    python -m templates.author.pictures {{args}}
 
 # protobuf modules from our own .proto files
 protos:

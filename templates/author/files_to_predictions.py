@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .definition import Group, Parameter, definition
-from .parts import ROW, invoke, loop, note, service_parameters, set_aside, title
+from .parts import ROW, invoke, judge, loop, note, service_parameters, set_aside, title
 
 _PARAMETERS = [
     *service_parameters("iris"),
@@ -46,7 +46,7 @@ def flow() -> dict[str, Any]:
     group.connect(model, named, "success", name="prediction")
     group.connect(named, put, "success")
     set_aside(group, fetched, "failure", "not.found", "permission.denied", name="not read")
-    set_aside(group, model, "failure")
+    set_aside(group, judge(group, model), "unmatched", name="failures")
     set_aside(group, put, "failure", name="not written")
     loop(group, model)
     title(
@@ -75,7 +75,7 @@ def flow() -> dict[str, Any]:
         group,
         "failures",
         "What fails waits on the right. The attributes invokemodel.error.code and invokemodel.error.message tell why.",
-        (595, 2 * ROW + 120),
-        (380, 80),
+        (660, 2 * ROW + 160),
+        (460, 80),
     )
     return definition(group, _PARAMETERS, "Which files become predictions, by which model, and where they go.")

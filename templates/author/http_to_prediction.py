@@ -30,8 +30,8 @@ _STATUSES = {
     "UNAUTHENTICATED": 502,
 }
 _BODY = (
-    '{"status":${http.status},"code":"${invokemodel.error.code:escapeJson()}",'
-    '"message":"${invokemodel.error.message:escapeJson()}"}'
+    '{"status":${http.status},"code":"${invokemodel.error.code:replaceEmpty(\'UNAVAILABLE\'):escapeJson()}",'
+    '"message":"${invokemodel.error.message:replaceEmpty(\'InvokeModel is starting, try again\'):escapeJson()}"}'
 )
 
 
@@ -40,7 +40,8 @@ def _status() -> str:
     expression = "'400'"
     for code, status in reversed(_STATUSES.items()):
         expression = _CODE % (code, status, expression)
-    return expression
+    # Without a code it comes from NiFi itself, which starts a Python worker again that has died.
+    return f"${{invokemodel.error.code:isEmpty():ifElse('503',{expression})}}"
 
 
 def flow() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .definition import Group, Parameter, definition
 from .digit import DIGIT
-from .parts import ROW, collect, invoke, loop, note, service_parameters, set_aside, title
+from .parts import ROW, collect, invoke, judge, loop, note, service_parameters, set_aside, title
 
 if TYPE_CHECKING:
     from .definition import Node
@@ -43,7 +43,7 @@ def flow() -> dict[str, Any]:
     group.connect(payloads, model, name="payload")
     set_aside(group, decode, "failure", name="no base64")
     set_aside(group, refused, name="no payload", inside=box)
-    set_aside(group, model, "failure")
+    set_aside(group, judge(group, model), "unmatched", name="failures")
     loop(group, model)
     collect(group, model, "success", name="predictions", expiration="1 hour")
     _notes(group)
@@ -104,10 +104,11 @@ def _encapsulate(parent: Group) -> tuple[Group, Node, Node, Node]:
         "EncapsulatePayload", (0, 190), {"Output format": "ndarray", "Content": "bytes as base64"}, ended=("original",)
     )
     out = group.port("OUTPUT", "payload", (55, 190 + ROW))
-    refused = group.port("OUTPUT", "no payload", (700, 190 + 40))
+    judged = judge(group, encapsulate, error="encapsulatepayload.error.code")
+    refused = group.port("OUTPUT", "no payload", (1360, 190 + 40))
     group.connect(into, encapsulate)
     group.connect(encapsulate, out, "success")
-    group.connect(encapsulate, refused, "failure")
+    group.connect(judged, refused, "unmatched", name="no payload")
     return group, into, out, refused
 
 
@@ -141,6 +142,6 @@ def _notes(group: Group) -> None:
         group,
         "failures",
         "What fails waits on the right. The attributes invokemodel.error.code and invokemodel.error.message tell why.",
-        (595, 3 * ROW + 120),
-        (380, 80),
+        (660, 3 * ROW + 160),
+        (460, 80),
     )

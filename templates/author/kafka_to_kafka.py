@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .definition import Group, Parameter, definition
-from .parts import ROW, invoke, loop, note, service_parameters, title
+from .parts import ROW, invoke, judge, loop, note, service_parameters, title
 
 if TYPE_CHECKING:
     from .definition import Node, Point
 
 _SET = "the brokers, the topics, what a record holds, the model"
 _UNDER = (0.0, 2 * ROW)
-_BESIDE = (850.0, ROW)
+_BESIDE = (660.0, 2 * ROW)
 
 _PARAMETERS = [
     *service_parameters("iris"),
@@ -40,7 +40,9 @@ def companions() -> dict[str, Any]:
 
     def publish(name: str, topic: str, headers: str, at: Point) -> Node:
         properties = {**servers, "Topic": topic, "Key": "${kafka.key}", "Headers": headers}
-        return group.processor("PublishTopic", at, properties, name=name, ended=("success", "original"))
+        return group.processor(
+            "PublishTopic", at, properties, name=name, ended=("success", "original"), again=("failure",)
+        )
 
     model = _invoke(group, consume)
     answers = publish("Publish predictions", "#{output-topic}", "invokemodel.puid,invokemodel.model", _UNDER)
@@ -55,8 +57,8 @@ def companions() -> dict[str, Any]:
         "failures",
         "What the model refuses goes unchanged to a topic of its own, the reason in its headers. Where Kafka cannot "
         "be reached it is tried again; what Kafka refuses waits in the queues below.",
-        (_BESIDE[0], ROW - 130),
-        (350, 110),
+        (1100, ROW),
+        (380, 110),
     )
     return definition(group, _PARAMETERS, _DESCRIPTION)
 
@@ -101,8 +103,8 @@ def of_nifi() -> dict[str, Any]:
         "failures",
         "What the model refuses goes unchanged to a topic of its own. What cannot be published is tried again, ten "
         "times; then it waits in the queues below.",
-        (_BESIDE[0], ROW - 130),
-        (350, 100),
+        (1100, ROW),
+        (380, 100),
     )
     return definition(group, _PARAMETERS, _DESCRIPTION)
 
@@ -116,10 +118,10 @@ def _invoke(group: Group, consume: Node) -> Node:
 
 def _join(group: Group, model: Node, answers: Node, refused: Node, start: str) -> None:
     group.connect(model, answers, "success", name="prediction")
-    group.connect(model, refused, "failure")
-    lost = group.funnel("not published", (_BESIDE[0] + 151, 2 * ROW + 41))
-    group.connect(answers, lost, "failure", name="not published")
-    group.connect(refused, lost, "failure", name="not published")
+    group.connect(judge(group, model), refused, "unmatched", name="failures")
+    for publish in (answers, refused):
+        lost = group.funnel(f"not published of {publish.name}", (publish.at[0] + 151, 3 * ROW + 41))
+        group.connect(publish, lost, "failure", name="not published")
     title(
         group,
         "Kafka to Kafka\n\nEach record of a topic is given to the model. The answer goes to another topic, under the "

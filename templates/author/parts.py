@@ -50,6 +50,24 @@ def loop(flow: Group, node: Node, *, side: Literal["left", "right"] = "left") ->
     flow.connect(node, node, "retry", bends=bends, labelIndex=1)
 
 
+def judge(flow: Group, node: Node, *relationships: str, error: str = "invokemodel.error.code") -> Node:
+    """Tell, to the right of a processor, what it refused from what it never saw; returns where the former goes on.
+
+    While NiFi starts a Python worker again that has died, it sends what comes to *failure* by itself: without an
+    error, or with the passing one of an earlier try.
+    """
+    x, y = node.at
+    judged = flow.processor("RouteOnAttribute", (x + 660, y), {"not judged": _not_judged(error)}, name="Refused?")
+    flow.connect(node, judged, *relationships or ("failure",))
+    bends = ((x + 660 + 175, y - 36), (x + 320, y - 36))
+    flow.connect(judged, node, "not judged", bends=bends)
+    return judged
+
+
+def _not_judged(error: str) -> str:
+    return f"${{{error}:isEmpty():or(${{{error}:in('UNAVAILABLE','OVERLOADED','DEADLINE_EXCEEDED')}})}}"
+
+
 def set_aside(
     flow: Group, node: Node, *relationships: str, name: str = "failures", inside: Group | None = None
 ) -> Node:
