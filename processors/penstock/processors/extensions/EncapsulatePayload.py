@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nifiapi.__jvm__ import JvmHolder
 from nifiapi.flowfiletransform import FlowFileTransform
@@ -81,6 +81,13 @@ class EncapsulatePayload(FlowFileTransform):
         allowable_values=["payload only", "Seldon message"],
     )
 
+    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
+    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    RELATIONSHIPS: ClassVar[list[Relationship]] = [
+        Relationship("success", "The FlowFile with the payload as its content."),
+        Relationship("failure", "The FlowFile as it came, where its content is not what the properties say."),
+    ]
+
     def __init__(self, **_: Any) -> None:
         super().__init__()
         self._call: Encapsulation | None = None
@@ -92,10 +99,7 @@ class EncapsulatePayload(FlowFileTransform):
 
     def getRelationships(self) -> list[Relationship]:
         """Beside NiFi's own: original and failure."""
-        return [
-            Relationship("success", "The FlowFile with the payload as its content."),
-            Relationship("failure", "The FlowFile as it came, where its content is not what the properties say."),
-        ]
+        return self.RELATIONSHIPS
 
     def onScheduled(self, context: ProcessContext) -> None:
         """Take what the properties say, once for all FlowFiles until the processor stops."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nifiapi.__jvm__ import JvmHolder
 from nifiapi.flowfiletransform import FlowFileTransform
@@ -81,6 +81,13 @@ class ExtractPrediction(FlowFileTransform):
         expression_language_scope=ExpressionLanguageScope.FLOWFILE_ATTRIBUTES,
     )
 
+    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
+    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    RELATIONSHIPS: ClassVar[list[Relationship]] = [
+        Relationship("success", "The FlowFile with the part as its content, or in its attributes."),
+        Relationship("failure", "The FlowFile as it came, where the answer is none or has no such part."),
+    ]
+
     def __init__(self, **_: Any) -> None:
         super().__init__()
         self._call: Extraction | None = None
@@ -92,10 +99,7 @@ class ExtractPrediction(FlowFileTransform):
 
     def getRelationships(self) -> list[Relationship]:
         """Beside NiFi's own: original and failure."""
-        return [
-            Relationship("success", "The FlowFile with the part as its content, or in its attributes."),
-            Relationship("failure", "The FlowFile as it came, where the answer is none or has no such part."),
-        ]
+        return self.RELATIONSHIPS
 
     def onScheduled(self, context: ProcessContext) -> None:
         """Take what the properties say, once for all FlowFiles until the processor stops."""

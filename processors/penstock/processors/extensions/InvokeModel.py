@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nifiapi.__jvm__ import JvmHolder
 from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
@@ -146,6 +146,14 @@ class InvokeModel(FlowFileTransform):
         expression_language_scope=ExpressionLanguageScope.ENVIRONMENT,
     )
 
+    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
+    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    RELATIONSHIPS: ClassVar[list[Relationship]] = [
+        Relationship("success", "The FlowFile with the model's answer as its content."),
+        Relationship("failure", "The FlowFile as it came, where it or the answer cannot be read or is refused."),
+        Relationship("retry", "The FlowFile as it came, where the service is unreachable, overloaded or too slow."),
+    ]
+
     def __init__(self, **_: Any) -> None:
         super().__init__()
         self._choice = ModelChoice()
@@ -165,11 +173,7 @@ class InvokeModel(FlowFileTransform):
 
     def getRelationships(self) -> list[Relationship]:
         """Beside NiFi's own: original and failure."""
-        return [
-            Relationship("success", "The FlowFile with the model's answer as its content."),
-            Relationship("failure", "The FlowFile as it came, where it or the answer cannot be read or is refused."),
-            Relationship("retry", "The FlowFile as it came, where the service is unreachable, overloaded or too slow."),
-        ]
+        return self.RELATIONSHIPS
 
     def customValidate(self, context: ValidationContext) -> list[ValidationResult]:
         """What the properties' own validators cannot see; the only place where NiFi tells their values early."""

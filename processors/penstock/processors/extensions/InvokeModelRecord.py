@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nifiapi.properties import ExpressionLanguageScope, PropertyDescriptor, StandardValidators, ValidationResult
 from nifiapi.recordtransform import RecordTransform, RecordTransformResult, __RecordTransformResult__
@@ -126,6 +126,14 @@ class InvokeModelRecord(RecordTransform):
         expression_language_scope=ExpressionLanguageScope.ENVIRONMENT,
     )
 
+    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
+    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    RELATIONSHIPS: ClassVar[list[Relationship]] = [
+        Relationship("success", "The records with the prediction."),
+        Relationship("failure", "Records as they came, where a field is missing or the model refuses."),
+        Relationship("retry", "Records as they came, where the service is unreachable, overloaded or too slow."),
+    ]
+
     def __init__(self, **_: Any) -> None:
         super().__init__()
         self._choice = ModelChoice()
@@ -144,11 +152,7 @@ class InvokeModelRecord(RecordTransform):
 
     def getRelationships(self) -> list[Relationship]:
         """Beside NiFi's own: original and failure."""
-        return [
-            Relationship("success", "The records with the prediction."),
-            Relationship("failure", "Records as they came, where a field is missing or the model refuses."),
-            Relationship("retry", "Records as they came, where the service is unreachable, overloaded or too slow."),
-        ]
+        return self.RELATIONSHIPS
 
     def customValidate(self, context: ValidationContext) -> list[ValidationResult]:
         """What the properties' own validators cannot see; the only place where NiFi tells their values early."""
