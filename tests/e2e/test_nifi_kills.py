@@ -7,21 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.processors.group import Group, until
 
-from penstock.deploy.canvas import Connection
 from penstock.deploy.nifi import NiFi
+from penstock.deploy.nifi._workers import workers_of
 from penstock.deploy.ports import free_port
-from penstock.proto import PenstockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import psutil
+    from collections.abc import Iterator
 
 IRIS = Path(__file__).parents[3] / "shared" / "data" / "iris.onnx"
 pytestmark = [
@@ -35,6 +32,7 @@ FLOWFILES = 5000
 BAD_EVERY = 50
 NOT_JSON = "this is no ndarray"
 ROWS = ["[[5.1,3.5,1.4,0.2]]", "[[5.9,3.0,4.2,1.5]]", "[[6.9,3.1,5.4,2.1]]"]  # one of each species, in their order
+PATIENCE = 120.0  # seconds; the machine may be busy
 DRAGGED = {"x": 1234.0, "y": 567.0}
 
 
@@ -60,78 +58,28 @@ class Service:
         self.process.stdout.close()
 
 
-class Flow:
-    """From a folder through InvokeModel with four tasks into a folder for each outcome; made as a canvas makes it."""
+class Flow(Group):
+    """From a folder through InvokeModel with four tasks into a folder for each outcome."""
 
-    def __init__(self, canvas: Connection, folder: Path, service: Service) -> None:
-        self.canvas, self.folder = canvas, folder
-        root = canvas.get("/process-groups/root")["id"]
-        self.group = self.make(f"/process-groups/{root}/process-groups", name="kills")["id"]
-        self.source = self.add("GetFile", {"Input Directory": str(folder / "in"), "Batch Size": "500"})
+    def __init__(self, address: str, folder: Path) -> None:
+        super().__init__(address, "kills")
+        self.folder = folder
+
+    def build(self, service: Service) -> None:
+        self.source = self.add("GetFile", {"Input Directory": str(self.folder / "in"), "Batch Size": "500"})
         properties = {"Model name": "iris", "Input format": "ndarray", "Service address": f"127.0.0.1:{service.port}"}
-        self.model = self.add("InvokeModel", properties, ended=["original"], tasks=4)
-        answered = self.add("PutFile", {"Directory": str(folder / "success")}, ended=["success", "failure"])
-        refused = self.add("PutFile", {"Directory": str(folder / "failure")}, ended=["success", "failure"])
+        model = self.add("InvokeModel", properties, drop=["original"], tasks=4)
+        answered = self.add("PutFile", {"Directory": str(self.folder / "success")}, drop=["success", "failure"])
+        refused = self.add("PutFile", {"Directory": str(self.folder / "failure")}, drop=["success", "failure"])
         # Where its Python worker is gone, NiFi itself sends what comes to failure, without an error of InvokeModel's.
         judged = self.add("RouteOnAttribute", {"not judged": "${invokemodel.error.code:isEmpty()}"})
-        self.connect(self.model, answered, "success")
-        self.connect(self.model, judged, "failure")
-        self.connect(judged, refused, "unmatched")
-        self.connect(judged, self.model, "not judged")
-        self.queue = self.connect(self.source, self.model, "success")
-        self.retry = self.connect(self.model, self.model, "retry")
-
-    def make(self, path: str, **component: Any) -> Any:
-        return self.canvas.post(path, {"revision": {"version": 0}, "component": component})
-
-    def add(self, kind: str, properties: dict[str, str], *, ended: Any = (), tasks: int = 1) -> str:
-        offered = self.canvas.get("/flow/processor-types")["processorTypes"]
-        found = next(entry for entry in offered if entry["type"].rpartition(".")[2] == kind)
-        made = self.make(f"/process-groups/{self.group}/processors", type=found["type"], bundle=found["bundle"])["id"]
-        eventually(lambda: self.canvas.get(f"/processors/{made}")["component"]["config"]["descriptors"])
-        config = {
-            "properties": properties,
-            "autoTerminatedRelationships": [*ended],
-            "concurrentlySchedulableTaskCount": tasks,
-            "penaltyDuration": "1 sec",
-            "yieldDuration": "1 sec",
-        }
-        self.change(made, config=config)
-        return str(made)
-
-    def change(self, processor: str, **component: Any) -> None:
-        revision = self.canvas.get(f"/processors/{processor}")["revision"]
-        body = {"revision": revision, "component": {"id": processor, **component}}
-        self.canvas.put(f"/processors/{processor}", body)
-
-    def connect(self, source: str, destination: str, relationship: str) -> str:
-        ends = {
-            name: {"id": end, "groupId": self.group, "type": "PROCESSOR"}
-            for name, end in (("source", source), ("destination", destination))
-        }
-        path = f"/process-groups/{self.group}/connections"
-        return str(self.make(path, **ends, selectedRelationships=[relationship])["id"])
-
-    def run(self, processor: str, state: str = "RUNNING") -> None:
-        revision = self.canvas.get(f"/processors/{processor}")["revision"]
-        self.canvas.put(f"/processors/{processor}/run-status", {"revision": revision, "state": state})
-
-    def start(self, processor: str) -> None:
-        eventually(lambda: self.canvas.get(f"/processors/{processor}")["component"]["validationStatus"] == "VALID")
-        self.run(processor)
-
-    def stop(self, processor: str) -> None:
-        self.run(processor, "STOPPED")
-        eventually(
-            lambda: self.canvas.get(f"/processors/{processor}")["status"]["aggregateSnapshot"]["activeThreadCount"] == 0
-        )
-
-    def queued(self, connection: str) -> int:
-        status = self.canvas.get(f"/flow/connections/{connection}/status")["connectionStatus"]
-        return int(status["aggregateSnapshot"]["flowFilesQueued"])
-
-    def processors(self) -> list[Any]:
-        return list(self.canvas.get(f"/process-groups/{self.group}/processors")["processors"])
+        self.connect(model, ["success"], answered)
+        self.connect(model, ["failure"], judged)
+        self.connect(judged, ["unmatched"], refused)
+        self.connect(judged, ["not judged"], model)
+        self.queue = self.connect(self.source, ["success"], model)
+        self.retry = self.connect(model, ["retry"], model)
+        self.others = (model, answered, refused, judged)
 
     def written(self, outcome: str) -> dict[str, str]:
         # PutFile writes to a name that begins with a dot, and renames.
@@ -167,64 +115,49 @@ def test_kills_of_worker_service_and_nifi_lose_nothing(own_nifi: NiFi, service: 
         (tmp_path / folder).mkdir()
     for name, content in sent.items():
         (tmp_path / "in" / name).write_text(content)
-    address = own_nifi.address
-    flow = Flow(Connection(address), tmp_path, service)
-    flow.run(flow.source)
-    eventually(lambda: flow.queued(flow.queue) == FLOWFILES)
-    flow.stop(flow.source)
-    flow.change(flow.source, position=DRAGGED, name="Dragged aside by hand")
-    for processor in flow.processors():
-        if processor["id"] != flow.source:
-            flow.start(processor["id"])
+    with Flow(own_nifi.address, tmp_path) as flow:
+        flow.build(service)
+        flow.run(flow.source)
+        until(lambda: flow.queued(flow.queue) == FLOWFILES, "all are queued", PATIENCE)
+        flow.stop(flow.source)
+        flow.change(flow.source, position=DRAGGED, name="Dragged aside by hand")
+        flow.run(*flow.others)
+        kill_in_turn(own_nifi, service, flow)
 
-    eventually(lambda: flow.count() > 500)
-    for worker in workers(own_nifi):
+        until(lambda: flow.count() == FLOWFILES, lambda: f"{flow.count()} are written", 2 * PATIENCE)
+        answered, refused = flow.written("success"), flow.written("failure")
+        assert answered.keys() | refused.keys() == sent.keys()
+        assert not answered.keys() & refused.keys()
+        assert refused == {name: content for name, content in sent.items() if content == NOT_JSON}
+        assert {name: int(content[2]) for name, content in answered.items()} == {
+            name: ROWS.index(content) for name, content in sent.items() if content != NOT_JSON
+        }
+        assert flow.queued(flow.queue) == flow.queued(flow.retry) == 0
+        moved = flow.processor(flow.source)
+        assert (moved["name"], moved["position"]) == ("Dragged aside by hand", DRAGGED)
+
+
+def kill_in_turn(nifi: NiFi, service: Service, flow: Flow) -> None:
+    more_come(flow)
+    workers = workers_of(nifi.folder)
+    assert workers
+    for worker in workers:
         worker.kill()
-    after = flow.count()
-    eventually(lambda: flow.count() > after + 500)
+    more_come(flow)
 
     service.kill()
-    eventually(lambda: flow.queued(flow.retry) > 0)
+    until(lambda: flow.queued(flow.retry) > 0, "some are to be asked again", PATIENCE)
     service.start()
-    after = flow.count()
-    eventually(lambda: flow.count() > after + 500)
+    more_come(flow)
 
-    process = own_nifi.process()
+    address, process = nifi.address, nifi.process()
     assert process is not None
     process.send_signal(signal.SIGKILL)
     process.wait(30)
     assert flow.count() < FLOWFILES
-    own_nifi.up(int(address.rpartition(":")[2]))
-
-    eventually(lambda: flow.count() == FLOWFILES, seconds=240)
-    answered, refused = flow.written("success"), flow.written("failure")
-    assert answered.keys() | refused.keys() == sent.keys()
-    assert not answered.keys() & refused.keys()
-    assert refused == {name: content for name, content in sent.items() if content == NOT_JSON}
-    assert {name: int(content[2]) for name, content in answered.items()} == {
-        name: ROWS.index(content) for name, content in sent.items() if content != NOT_JSON
-    }
-    assert flow.queued(flow.queue) == flow.queued(flow.retry) == 0
-    moved = next(entry["component"] for entry in flow.processors() if entry["id"] == flow.source)
-    assert (moved["name"], moved["position"]) == ("Dragged aside by hand", DRAGGED)
+    nifi.up(int(address.rpartition(":")[2]))
 
 
-def workers(nifi: NiFi) -> list[psutil.Process]:
-    process = nifi.process()
-    assert process is not None
-    found = [child for child in process.children(recursive=True) if "Controller.py" in " ".join(child.cmdline())]
-    assert found
-    return found
-
-
-def eventually(check: Callable[[], Any], *, seconds: float = 120.0) -> None:
-    """Wait until ``check`` holds; NiFi may be away meanwhile."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            if check():
-                return
-        except PenstockError:
-            pass
-        assert time.monotonic() < until
-        time.sleep(0.2)
+def more_come(flow: Flow) -> None:
+    before = flow.count()
+    until(lambda: flow.count() > before + 500, lambda: f"{flow.count() - before} more", PATIENCE)

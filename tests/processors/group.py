@@ -89,9 +89,13 @@ class Group:
         return [each for each in types if each["type"].rpartition(".")[2] == kind]
 
     def configure(self, identity: str, properties: Mapping[str, str | None], **config: Json) -> None:
-        """Set properties (None unsets one) and other things of a stopped processor."""
+        """Set properties (None unsets one) and other things of a stopped processor's configuration."""
+        self.change(identity, config={"properties": dict(properties), **config})
+
+    def change(self, identity: str, **component: Json) -> None:
+        """Change a stopped processor: its ``name``, ``position`` or ``config``."""
         entity = self.nifi.get(f"/processors/{identity}")
-        body = {"id": identity, "config": {"properties": dict(properties), **config}}
+        body = {"id": identity, **component}
         self.nifi.put(f"/processors/{identity}", {"revision": entity["revision"], "component": body})
 
     def processor(self, identity: str) -> dict[str, Json]:
