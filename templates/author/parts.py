@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.proto import DeadlineExceeded, Overloaded, Unavailable
+
 from .definition import Parameter
 from .shapes import SIZE
 
@@ -65,7 +67,8 @@ def judge(flow: Group, node: Node, *relationships: str, error: str = "invokemode
 
 
 def _not_judged(error: str) -> str:
-    return f"${{{error}:isEmpty():or(${{{error}:in('UNAVAILABLE','OVERLOADED','DEADLINE_EXCEEDED')}})}}"
+    passing = ",".join(f"'{kind.code}'" for kind in (Unavailable, Overloaded, DeadlineExceeded))
+    return f"${{{error}:isEmpty():or(${{{error}:in({passing})}})}}"
 
 
 def set_aside(

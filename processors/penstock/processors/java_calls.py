@@ -9,6 +9,9 @@ Three things take most of them, and each is put together here (py4j 0.10.9, as N
 3. Java objects that Python has done with: py4j tells Java so in a trip for each. Here that waits for the next 1.
 
 Where anything looks different than expected, the plain calls are made.
+
+A fourth is saved where the processors are: NiFi asks for a processor's relationships at every FlowFile in some of its
+runs, and makes the Java set of them again in some 25 trips unless it gets the very objects of the time before.
 """
 
 from __future__ import annotations

@@ -134,8 +134,7 @@ class ConsumeTopic(FlowFileSource):
         dependencies=[PropertyDependency(PROTOCOL, "SSL", "SASL_SSL")],
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "A FlowFile for each record, or for as many as the properties say.")
     ]

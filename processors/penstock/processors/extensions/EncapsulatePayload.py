@@ -81,8 +81,7 @@ class EncapsulatePayload(FlowFileTransform):
         allowable_values=["payload only", "Seldon message"],
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "The FlowFile with the payload as its content."),
         Relationship("failure", "The FlowFile as it came, where its content is not what the properties say."),

@@ -81,8 +81,7 @@ class ExtractPrediction(FlowFileTransform):
         expression_language_scope=ExpressionLanguageScope.FLOWFILE_ATTRIBUTES,
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "The FlowFile with the part as its content, or in its attributes."),
         Relationship("failure", "The FlowFile as it came, where the answer is none or has no such part."),

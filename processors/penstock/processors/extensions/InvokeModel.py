@@ -146,8 +146,7 @@ class InvokeModel(FlowFileTransform):
         expression_language_scope=ExpressionLanguageScope.ENVIRONMENT,
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "The FlowFile with the model's answer as its content."),
         Relationship("failure", "The FlowFile as it came, where it or the answer cannot be read or is refused."),

@@ -126,8 +126,7 @@ class InvokeModelRecord(RecordTransform):
         expression_language_scope=ExpressionLanguageScope.ENVIRONMENT,
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "The records with the prediction."),
         Relationship("failure", "Records as they came, where a field is missing or the model refuses."),

@@ -132,8 +132,7 @@ class PublishTopic(FlowFileTransform):
         dependencies=[PropertyDependency(PROTOCOL, "SSL", "SASL_SSL")],
     )
 
-    # The same objects each time: NiFi asks for them at every FlowFile in some states, and where they compare equal its
-    # adapter gives Java the set that it has made, instead of making another in 25 trips.
+    # One list for all times, see `penstock.processors.java_calls`.
     RELATIONSHIPS: ClassVar[list[Relationship]] = [
         Relationship("success", "The FlowFile as it came, once all replicas have its records."),
         Relationship("failure", "The FlowFile as it came, where the broker does not take such a record, or us."),
