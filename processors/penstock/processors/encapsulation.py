@@ -26,9 +26,8 @@ from penstock.proto import (
 )
 from penstock.proto.base64text import encode_base64
 
-from .companions import failed
 from .names import read_names, write_names
-from .outcomes import SUCCESS, Outcome, mime_type
+from .outcomes import SUCCESS, Outcome, failed, mime_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -25,9 +25,8 @@ from penstock.proto import (
 from penstock.proto.content import ndarray_to_json
 from penstock.proto.jsontext import dumps, loads
 
-from .companions import failed
 from .names import read_names, write_names
-from .outcomes import SUCCESS, Outcome
+from .outcomes import SUCCESS, Outcome, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .connections import Lease
     from .settings import Formats
 
+PROCESSOR: Final = "InvokeModel"
 ROUTE_HEADER: Final = "seldon"  # what Seldon's gateways choose the service by
 TRACE_HEADER: Final = "traceparent"  # W3C Trace Context
 
@@ -69,7 +70,7 @@ class Invocation:
         try:
             return self._answered(request)
         except PenstockError as error:
-            return failed(error)
+            return failed(PROCESSOR, error)
 
     def _answered(self, request: Request) -> Outcome:
         if not request.model:

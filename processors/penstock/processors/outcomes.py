@@ -48,9 +48,15 @@ class Outcome:
         return f"{self.attributes.get(ERROR_CODE, '')}: {self.attributes.get(ERROR_MESSAGE, '')}"
 
 
-def failed(error: PenstockError) -> Outcome:
-    """The outcome of a call that failed: to retry where the same call can succeed later."""
-    attributes = {ERROR_CODE: error.code, ERROR_MESSAGE: error.message}
+def failed(processor: str, error: PenstockError) -> Outcome:
+    """The outcome of something that went wrong: the content unchanged, the error in attributes.
+
+    Args:
+        processor: its name, whose lower-case form the attributes begin with.
+        error: to retry where the same can succeed later, else to failure.
+    """
+    prefix = processor.lower()
+    attributes = {f"{prefix}.error.code": error.code, f"{prefix}.error.message": error.message}
     return Outcome(RETRY if error.retryable else FAILURE, attributes)
 
 

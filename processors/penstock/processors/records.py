@@ -17,10 +17,10 @@ from penstock.proto import (
 )
 from penstock.proto.arrays import array_of
 
-from .invocation import ROUTE_HEADER
+from .invocation import PROCESSOR, ROUTE_HEADER
 from .model_names import MODEL_LISTS, check_answered
 from .names import read_names
-from .outcomes import ERROR_CODE, ERROR_MESSAGE, FAILURE, RETRY, SUCCESS
+from .outcomes import ERROR_CODE, ERROR_MESSAGE, SUCCESS, failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,5 +125,5 @@ def _as_field(answer: Any, names: tuple[str, ...]) -> Any:
 
 
 def _failed(record: Record, error: PenstockError) -> RecordOutcome:
-    about = {ERROR_CODE: error.code, ERROR_MESSAGE: error.message}
-    return RecordOutcome(record, RETRY if error.retryable else FAILURE, about)
+    outcome = failed(PROCESSOR, error)
+    return RecordOutcome(record, outcome.relationship, outcome.attributes)

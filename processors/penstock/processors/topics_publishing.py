@@ -12,8 +12,7 @@ from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from penstock.proto import PayloadError, PenstockError, SetupError
 
-from .companions import failed
-from .outcomes import SUCCESS, Outcome
+from .outcomes import SUCCESS, Outcome, failed
 from .settings import seconds
 from .topics_cluster import cluster_of, in_our_words, start
 from .topics_keys import KeyEncoding, key_bytes

@@ -16,10 +16,10 @@ from nifiapi.properties import (
 )
 from nifiapi.relationship import Relationship
 
-from penstock.processors.companions import Created
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.properties import constant_values
 from penstock.processors.quick_replies import quicken
+from penstock.processors.results import Created
 from penstock.processors.topics_cluster import cluster_of
 from penstock.processors.topics_consuming import TopicReader, problem, reading_of
 from penstock.proto import PenstockError, SetupError

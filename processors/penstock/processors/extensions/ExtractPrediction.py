@@ -9,11 +9,11 @@ from nifiapi.flowfiletransform import FlowFileTransform
 from nifiapi.properties import ExpressionLanguageScope, PropertyDescriptor, StandardValidators
 from nifiapi.relationship import Relationship
 
-from penstock.processors.companions import Transformed
 from penstock.processors.extraction import extraction_of
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.properties import constant_values, value_for
 from penstock.processors.quick_replies import quicken
+from penstock.processors.results import Transformed
 
 if TYPE_CHECKING:
     from nifiapi.properties import ProcessContext

@@ -7,17 +7,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nifiapi.__jvm__ import JvmHolder
-from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
+from nifiapi.flowfiletransform import FlowFileTransform
 from nifiapi.properties import ExpressionLanguageScope, PropertyDescriptor, StandardValidators, ValidationResult
 from nifiapi.relationship import Relationship
 
 from penstock.processors.connections import CLIENTS
-from penstock.processors.invocation import Invocation, Request
+from penstock.processors.invocation import PROCESSOR, Invocation, Request
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.model_names import ModelChoice
 from penstock.processors.outcomes import ERROR_CODE, RETRY, SUCCESS, failed
 from penstock.processors.properties import constant_values, problems, value_for
 from penstock.processors.quick_replies import quicken
+from penstock.processors.results import Transformed
 from penstock.processors.settings import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connection_of, formats_of
 from penstock.proto import LimitError
 
@@ -201,21 +202,21 @@ class InvokeModel(FlowFileTransform):
                 self._call = Invocation(self._lease, formats)
             return self._call
 
-    def transform(self, context: ProcessContext, flowfile: Any) -> FlowFileTransformResult:
+    def transform(self, context: ProcessContext, flowfile: Any) -> Transformed:
         """One FlowFile."""
         outcome = self._outcome(self._call or self._prepare(context), context, flowfile)
         if outcome.relationship != SUCCESS:
             self.logger.warn(outcome.error)
         if outcome.relationship == RETRY:
             context.yield_resources()
-        return _Result(outcome, self._java)
+        return Transformed(outcome, self._java)
 
     def _outcome(self, call: Invocation, context: ProcessContext, flowfile: Any) -> Outcome:
         wanted = (*ATTRIBUTES, "featureNames") if call.takes_names else ATTRIBUTES
         try:
             content, (former, puid, traceparent, error, *names) = self._java.read(flowfile, wanted, call.most_bytes)
         except LimitError as too_large:
-            return failed(too_large)
+            return failed(PROCESSOR, too_large)
         outcome = call(
             Request(
                 content=content,
@@ -226,16 +227,6 @@ class InvokeModel(FlowFileTransform):
             )
         )
         return outcome.after_error() if error else outcome
-
-
-class _Result(FlowFileTransformResult):
-    def __init__(self, outcome: Outcome, java: JavaCalls) -> None:
-        super().__init__(outcome.relationship, outcome.attributes, outcome.contents)
-        self._outcome = outcome
-        self._java = java
-
-    def getAttributes(self) -> Any:
-        return self._java.java_map(self._outcome.attributes)
 
 
 def _with_choice(descriptor: PropertyDescriptor, names: Sequence[str] | None) -> PropertyDescriptor:

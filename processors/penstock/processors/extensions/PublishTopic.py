@@ -16,11 +16,11 @@ from nifiapi.properties import (
 )
 from nifiapi.relationship import Relationship
 
-from penstock.processors.companions import Transformed
 from penstock.processors.java_calls import JavaCalls
 from penstock.processors.outcomes import RETRY
 from penstock.processors.properties import constant_values, value_for
 from penstock.processors.quick_replies import quicken
+from penstock.processors.results import Transformed
 from penstock.processors.topics_cluster import cluster_of
 from penstock.processors.topics_publishing import Publication, TopicWriter, problem, writing_of
 

@@ -1,32 +1,15 @@
-"""What EncapsulatePayload, ExtractPrediction, ConsumeTopic and PublishTopic have in common."""
+"""The results of processors, as NiFi's Java side asks for them: its own classes ask the JVM for each attribute."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .outcomes import FAILURE, RETRY, Outcome
-
 if TYPE_CHECKING:
-    from penstock.proto import PenstockError
-
     from .java_calls import JavaCalls
-
-
-def failed(processor: str, error: PenstockError) -> Outcome:
-    """The outcome of something that went wrong: the content unchanged, the error in attributes.
-
-    Args:
-        processor: its name, whose lower-case form the attributes begin with.
-        error: to retry where the same can succeed later, else to failure.
-    """
-    prefix = processor.lower()
-    attributes = {f"{prefix}.error.code": error.code, f"{prefix}.error.message": error.message}
-    return Outcome(RETRY if error.retryable else FAILURE, attributes)
+    from .outcomes import Outcome
 
 
 class _Result:
-    """What NiFi's Java side asks; its own result classes ask the JVM for each attribute."""
-
     def __init__(self, outcome: Outcome, java: JavaCalls) -> None:
         self._outcome = outcome
         self._java = java
