@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.deploy.kafka import Broker
     from penstock.streams import Stream
-    from penstock.streams.faust_engine import Worker
+    from penstock.streams.engine import Worker
 
 MODEL = '''
 import time
@@ -156,6 +156,7 @@ class Case:
     cluster: Cluster
     folder: Path
     service: str
+    engine: str = 'engine = "faust"'
 
     @property
     def source(self) -> str:
@@ -174,6 +175,7 @@ class Case:
         path.write_text(
             textwrap.dedent(f"""
                 name = "{self.name}"
+                {self.engine}
                 [source]
                 topic = "{self.source}"
                 {source}
@@ -225,9 +227,9 @@ def working() -> Callable[[Stream], Any]:
 
 @asynccontextmanager
 async def _working(stream: Stream) -> AsyncIterator[Worker]:
-    from penstock.streams.faust_engine import Worker
+    from penstock.streams.engine import worker as worker_of
 
-    worker, ready = Worker(stream), asyncio.Event()
+    worker, ready = worker_of(stream), asyncio.Event()
     task = asyncio.create_task(worker.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=60)

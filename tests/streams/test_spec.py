@@ -36,6 +36,7 @@ def test_the_smallest_spec_and_what_it_leaves_to_us(tmp_path: Path) -> None:
     assert stream.dead_letter == "iris-dead-letters"
     assert (stream.kafka.group, stream.kafka.session_timeout) == ("penstock-iris", 8.0)
     assert (stream.batch.records, stream.batch.wait) == (256, 0.0)
+    assert (stream.engine, stream.guarantee) == ("pipe", "at_least_once")
 
 
 def test_everything_can_be_said(tmp_path: Path) -> None:
@@ -43,6 +44,8 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
     text = """
         name = "all"
+        engine = "pipe"
+        guarantee = "exactly_once"
         [source]
         topic = "a"
         format = "ndarray"
@@ -78,6 +81,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ca_file = "ca.pem"
     """
     stream = load_stream(write(tmp_path, text))
+    assert (stream.engine, stream.guarantee) == ("pipe", "exactly_once")
     assert stream.source.features == (Pointer(("d", "x")), Pointer(("y",)))
     assert stream.source.names == ("x", "y")
     assert stream.service.model == tmp_path / "model.onnx"
@@ -121,6 +125,12 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[sink]", "[kafka]\ncreate_topics = 'no'\n[sink]", "kafka.create_topics is true or false, not 'no'"),
         ("[sink]", "[kafka.security]\npassword = 'x'\n[sink]", "kafka.security.password would be a secret in a file"),
         ("[sink]", "[kafka.security]\nprotocol = 'SASL_SSL'\n[sink]", "needs username and password_env"),
+        ('name = "iris"', 'name = "iris"\nengine = "flink"', "engine is 'flink'; allowed are pipe, faust"),
+        (
+            'name = "iris"',
+            'name = "iris"\nengine = "faust"\nguarantee = "exactly_once"',
+            'guarantee is exactly_once, which engine "faust" cannot give: its output is outside of the transaction. Use',
+        ),
         ("[sink]", "[sink", "is no TOML"),
         ("[source]", "source = 3\n[source2]", "source is a table; write it as [source]"),
     ],

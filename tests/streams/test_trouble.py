@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.proto import SetupError, Unavailable
-from penstock.streams.faust_engine import Worker
+from penstock.streams.engine import worker as worker_of
 
 from .conftest import Case, until
 
@@ -212,7 +212,7 @@ async def test_what_no_waiting_will_change_stops_the_worker_and_loses_nothing(
         case.service = f'address = "grpc://{service.http_address.removeprefix("http://")}"'
         await fill(case.cluster, case.source, 3, range(10))
         with pytest.raises(SetupError, match="does not speak gRPC"):
-            await Worker(case.spec()).run(lambda: None)
+            await worker_of(case.spec()).run(lambda: None)
     assert case.cluster.size(case.dead) == 0
     assert case.cluster.committed(f"penstock-{case.name}", case.source) == 0
 
@@ -221,7 +221,7 @@ async def test_no_broker_is_told_within_the_time_set(tmp_path: Path, model: Path
     nowhere = Case("nowhere", _Nowhere(f"127.0.0.1:{_nobody()}"), tmp_path, f'model = "{model}"')  # type: ignore[arg-type]
     stream = nowhere.spec(extra="start_timeout = 1")
     with pytest.raises(Unavailable, match=r"no Kafka broker answers at .* tried for 1 s"):
-        await Worker(stream).run(lambda: None)
+        await worker_of(stream).run(lambda: None)
 
 
 class _Nowhere:
@@ -231,7 +231,7 @@ class _Nowhere:
 
 async def test_a_missing_topic_is_told_where_none_may_be_created(case: Case) -> None:
     with pytest.raises(SetupError, match=f"there is no topic '{case.sink}'"):
-        await Worker(case.spec(extra="create_topics = false")).run(lambda: None)
+        await worker_of(case.spec(extra="create_topics = false")).run(lambda: None)
 
 
 async def test_topics_are_created_with_the_partitions_of_the_source(case: Case, working: Callable[..., Any]) -> None:

@@ -106,4 +106,5 @@ def _plain(stream: Stream) -> dict[str, object]:
     plain["source"]["features"] = [str(pointer) for pointer in source.features]
     plain["sink"]["field"] = str(sink.field) if sink.field else None
     plain["dead_letter"] = {"topic": stream.dead_letter}
-    return dict(plain)
+    first = {key: plain[key] for key in ("name", "engine", "guarantee")}
+    return first | plain

@@ -10,9 +10,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .faust_engine import Worker
+from .engine import worker as worker_of
 
 if TYPE_CHECKING:
+    from .engine import Worker
     from .spec import Stream
 
 _log = logging.getLogger("penstock.streams")
@@ -42,7 +43,7 @@ def run_worker(
 
 
 async def _run(stream: Stream, metrics_port: int | None, interval: float) -> None:
-    worker = Worker(stream)
+    worker = worker_of(stream)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, worker.stop)

@@ -153,6 +153,9 @@ class Stream:
         service: see `Service`.
         sink: see `Sink`.
         dead_letter: the topic for records that cannot be processed.
+        engine: ``pipe`` (librdkafka: source, model, sink) or ``faust`` (beside tables, windows and agents of a Faust
+            app).
+        guarantee: ``at_least_once`` or ``exactly_once``; the latter with ``pipe`` only.
         batch: see `Batch`.
         kafka: see `Kafka`.
     """
@@ -162,5 +165,7 @@ class Stream:
     service: Service
     sink: Sink
     dead_letter: str
+    engine: str = "pipe"
+    guarantee: str = "at_least_once"
     batch: Batch = field(default_factory=Batch)
     kafka: Kafka = field(default_factory=Kafka)

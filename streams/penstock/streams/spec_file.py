@@ -46,6 +46,8 @@ def _stream(table: Table) -> Stream:
         service=_service(table.table("service")),
         sink=_sink(table.table("sink")),
         dead_letter=_dead_letter(table.table("dead_letter"), name),
+        engine=table.choice("engine", ("pipe", "faust"), "pipe"),
+        guarantee=table.choice("guarantee", ("at_least_once", "exactly_once"), "at_least_once"),
         batch=_batch(table.table("batch")),
         kafka=_kafka(table.table("kafka"), name),
     )
@@ -172,6 +174,12 @@ def _pointer(table: Table, key: str, text: str) -> Pointer:
 
 def _agree(table: Table, stream: Stream) -> None:
     """What no table can see alone."""
+    if stream.engine == "faust" and stream.guarantee == "exactly_once":
+        raise table.error(
+            "guarantee",
+            'is exactly_once, which engine "faust" cannot give: its output is outside of the transaction. '
+            'Use engine = "pipe"',
+        )
     topics = {"source": stream.source.topic, "sink": stream.sink.topic, "dead_letter": stream.dead_letter}
     for one, other in (("source", "sink"), ("source", "dead_letter"), ("sink", "dead_letter")):
         if topics[one] == topics[other]:
