@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    model: Annotated[Path, typer.Option(help="An .onnx file, or a folder with one or with a class SeldonWrapper.")],
+    model: Annotated[Path, typer.Option(help="An .onnx or .tflite file, or a folder with one or with a SeldonWrapper.")],
     name: Annotated[str, typer.Option(help="Of model and service; the file's or folder's own where not given.")] = "",
     version: Annotated[str, typer.Option(help="Of the model, as its metadata tell it.")] = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -44,7 +44,7 @@ def serve(
     batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
     max_queue: Annotated[int, typer.Option(help="Rows that may wait for the model.")] = 4096,
     max_message_bytes: Annotated[int, typer.Option(help="Size of a request or reply on any protocol.")] = 64 << 20,
-    threads: Annotated[int, typer.Option(help="That onnxruntime uses for one run; 0 is one per core.")] = 1,
+    threads: Annotated[int, typer.Option(help="That onnxruntime or LiteRT uses for one run; 0 is one per core.")] = 1,
     drain: Annotated[float, typer.Option(help="Seconds that a stop waits for what is in flight.")] = 10.0,
 ) -> None:
     """Serve a model over gRPC and REST: Seldon's protocol and the Open Inference Protocol, v2.

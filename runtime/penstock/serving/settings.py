@@ -18,7 +18,7 @@ class Settings:
     """What `penstock serve` can be told.
 
     Attributes:
-        model: an ``.onnx`` file, or a folder with one or with a Python class ``SeldonWrapper``.
+        model: an ``.onnx`` or ``.tflite`` file, or a folder with one or with a Python class ``SeldonWrapper``.
         name: of the model and the service; the file's or folder's own where empty.
         version: of the model, as the Open Inference Protocol and Seldon's metadata tell it.
         host: address to listen on; the default is reachable from this machine only.
@@ -28,7 +28,7 @@ class Settings:
         max_batch: rows in one run of the model; 1 gives every request a run of its own.
         batch_wait: seconds that a run waits for more rows to come; 0 gathers only what comes while the model is busy.
         max_queue: rows that may wait for the model; what comes then is refused.
-        threads: that onnxruntime may use within one run.
+        threads: that onnxruntime or LiteRT may use within one run.
         limits: what is refused before anything is allocated for it.
         drain: seconds that a stop waits for what is in flight.
     """

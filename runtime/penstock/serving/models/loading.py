@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.proto import ModelLoadError
+from penstock.proto import ModelLoadError, SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .model import Model
 
-_KINDS = "an .onnx file, or a folder with one or with a Python class SeldonWrapper"
+_KINDS = "an .onnx or .tflite file, or a folder with one or with a Python class SeldonWrapper"
 
 
 def load(settings: Settings) -> Model:
@@ -21,15 +21,14 @@ def load(settings: Settings) -> Model:
 
     Raises:
         ModelLoadError: there is none, or it cannot be loaded; says what was looked for.
+        SetupError: it needs a package that is not installed.
     """
     path = settings.model
     if path.is_dir():
         return _load_folder(path, settings)
     if not path.exists():
         raise ModelLoadError(f"there is nothing at {path}; a model is {_KINDS}")
-    if path.suffix != ".onnx":
-        raise ModelLoadError(f"{path.name} is no model that is known here; a model is {_KINDS}")
-    return _load_onnx(path, settings)
+    return _load_file(path, settings)
 
 
 def _load_folder(folder: Path, settings: Settings) -> Model:
@@ -39,11 +38,20 @@ def _load_folder(folder: Path, settings: Settings) -> Model:
         from .wrapper import PythonModel
 
         return PythonModel(folder, settings)
-    found = sorted(folder.glob("*.onnx"))
+    found = sorted(file for file in folder.iterdir() if file.suffix in (".onnx", ".tflite"))
     if len(found) == 1:
-        return _load_onnx(found[0], settings)
-    what = f"{len(found)} .onnx files" if found else "neither"
+        return _load_file(found[0], settings)
+    what = f"{len(found)} model files" if found else "neither"
     raise ModelLoadError(f"the folder {folder} holds {what}; a model is {_KINDS}")
+
+
+def _load_file(path: Path, settings: Settings) -> Model:
+    match path.suffix:
+        case ".onnx":
+            return _load_onnx(path, settings)
+        case ".tflite":
+            return _load_tflite(path, settings)
+    raise ModelLoadError(f"{path.name} is no model that is known here; a model is {_KINDS}")
 
 
 def _load_onnx(path: Path, settings: Settings) -> Model:
@@ -52,3 +60,11 @@ def _load_onnx(path: Path, settings: Settings) -> Model:
     except ModuleNotFoundError as error:
         raise ModelLoadError(f"ONNX models need {error.name}; install penstock[serving]") from error
     return OnnxModel(path, settings)
+
+
+def _load_tflite(path: Path, settings: Settings) -> Model:
+    try:
+        from .tflite import TfliteModel
+    except ModuleNotFoundError as error:
+        raise SetupError(f"TFLite models need {error.name}; install penstock[tflite]", code="NOT_INSTALLED") from None
+    return TfliteModel(path, settings)
