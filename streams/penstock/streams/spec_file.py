@@ -26,6 +26,15 @@ def load_stream(path: str | Path) -> Stream:
     Raises:
         SetupError: ``BAD_SPEC``, with the file, the key, and what is allowed there.
     """
+    return _stream(table_of(path))
+
+
+def table_of(path: str | Path) -> Table:
+    """The top of a spec file, of whatever it is a spec.
+
+    Raises:
+        SetupError: ``BAD_SPEC``, it cannot be read.
+    """
     file = Path(path)
     try:
         values = tomllib.loads(file.read_text("utf-8"))
@@ -33,27 +42,33 @@ def load_stream(path: str | Path) -> Stream:
         raise SetupError(f"{file}: cannot be read: {error.strerror}", code="BAD_SPEC") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"{file}: is no TOML: {error}", code="BAD_SPEC") from None
-    return _stream(Table(file, "", values))
+    return Table(file, "", values)
 
 
 def _stream(table: Table) -> Stream:
-    name = table.text("name")
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
-        raise table.error("name", f"is {name!r}; allowed are 1 to 64 letters, digits, dots, dashes and underscores")
+    name = name_of(table)
     stream = Stream(
         name=name,
         source=_source(table.table("source")),
-        service=_service(table.table("service")),
+        service=service_of(table.table("service")),
         sink=_sink(table.table("sink")),
-        dead_letter=_dead_letter(table.table("dead_letter"), name),
+        dead_letter=dead_letter_of(table.table("dead_letter"), name),
         engine=table.choice("engine", ("pipe", "faust"), "pipe"),
         guarantee=table.choice("guarantee", ("at_least_once", "exactly_once"), "at_least_once"),
-        batch=_batch(table.table("batch")),
-        kafka=_kafka(table.table("kafka"), name),
+        batch=batch_of(table.table("batch")),
+        kafka=kafka_of(table.table("kafka"), name),
     )
     table.close()
     _agree(table, stream)
     return stream
+
+
+def name_of(table: Table) -> str:
+    """The name under ``name``."""
+    name = table.text("name")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise table.error("name", f"is {name!r}; allowed are 1 to 64 letters, digits, dots, dashes and underscores")
+    return name
 
 
 def _source(table: Table) -> Source:
@@ -66,7 +81,7 @@ def _source(table: Table) -> Source:
         raise table.error("features", f"names several columns, so format is {Kind.NDARRAY}, not {format_}")
     names = table.texts("names") or (tuple(each.keys[-1] for each in features) if len(features) > 1 else ())
     source = Source(
-        topic=_topic(table),
+        topic=topic_of(table),
         format=format_,
         base64=base64,
         features=features,
@@ -78,7 +93,8 @@ def _source(table: Table) -> Source:
     return source
 
 
-def _service(table: Table) -> Service:
+def service_of(table: Table) -> Service:
+    """Who answers, from the table ``[service]``."""
     service = Service(
         address=table.text("address", ""),
         model=table.path("model"),
@@ -97,7 +113,7 @@ def _sink(table: Table) -> Sink:
     field = table.text("field", "")
     format_ = table.choice("format", _KINDS, "")
     sink = Sink(
-        topic=_topic(table),
+        topic=topic_of(table),
         format=Kind(format_) if format_ else None,
         field=_pointer(table, "field", field) if field else None,
     )
@@ -105,13 +121,15 @@ def _sink(table: Table) -> Sink:
     return sink
 
 
-def _dead_letter(table: Table, name: str) -> str:
-    topic = _topic(table, f"{name}-dead-letters")
+def dead_letter_of(table: Table, name: str) -> str:
+    """The topic of the dead letters, from the table ``[dead_letter]``."""
+    topic = topic_of(table, f"{name}-dead-letters")
     table.close()
     return topic
 
 
-def _batch(table: Table) -> Batch:
+def batch_of(table: Table) -> Batch:
+    """The batches, from the table ``[batch]``."""
     batch = Batch(
         records=table.whole("records", 256),
         rows=table.whole("rows", 2048),
@@ -121,7 +139,8 @@ def _batch(table: Table) -> Batch:
     return batch
 
 
-def _kafka(table: Table, name: str) -> Kafka:
+def kafka_of(table: Table, name: str) -> Kafka:
+    """The broker, from the table ``[kafka]``."""
     kafka = Kafka(
         bootstrap=table.text("bootstrap", "127.0.0.1:9092"),
         group=table.text("group", f"penstock-{name}"),
@@ -158,7 +177,8 @@ def _security(table: Table) -> Security:
     return security
 
 
-def _topic(table: Table, default: str | None = None) -> str:
+def topic_of(table: Table, default: str | None = None) -> str:
+    """The name under ``topic``."""
     topic = table.text("topic") if default is None else table.text("topic", default)
     if not _LEGAL_TOPIC.fullmatch(topic):
         raise table.error("topic", f"is {topic!r}; Kafka allows 1 to 249 letters, digits, dots, dashes, underscores")
