@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -28,6 +29,11 @@ _MISSING: Final = frozenset(
 )
 
 
+# What fails is told by errors; librdkafka's own log goes to stderr, unless it has another place.
+_log = logging.getLogger("penstock.librdkafka")
+_log.addHandler(logging.NullHandler())
+
+
 def librdkafka_settings(kafka: Kafka) -> dict[str, Any]:
     """Settings that all clients of librdkafka have in common; it writes no log of its own to stderr.
 
@@ -39,7 +45,7 @@ def librdkafka_settings(kafka: Kafka) -> dict[str, Any]:
         "bootstrap.servers": kafka.bootstrap,
         "client.id": kafka.group or "penstock",
         "security.protocol": security.protocol,
-        "log_level": 0,
+        "logger": _log,
     }
     if security.protocol.startswith("SASL"):
         settings |= {
