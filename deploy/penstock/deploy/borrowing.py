@@ -59,11 +59,14 @@ def borrowed(
             afterwards.callback(shutil.rmtree, base, ignore_errors=True)
         with _joined(users):
             up(server, keeper)
-            process = server.process()
-            if folder is None and process:
-                # Nobody shares it: the caller can wait until it is gone, and need not leave that to the keeper.
-                afterwards.callback(stop, process, grace=grace)
-            yield server
+            try:
+                yield server
+            finally:
+                # Not the one that was started first: the caller may have killed that one, and started another.
+                process = server.process()
+                if folder is None and process:
+                    # Nobody shares it: the caller can wait until it is gone, and need not leave that to the keeper.
+                    afterwards.callback(stop, process, grace=grace)
 
 
 @contextmanager

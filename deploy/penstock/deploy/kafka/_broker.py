@@ -81,6 +81,7 @@ class Broker:
     def __init__(self, folder: Path | None = None, *, console: Console | None = None) -> None:
         self.folder = (folder or data_folder("kafka", "default")).expanduser().absolute()
         self._console = console
+        self._under: Sequence[str] = ()
 
     @property
     def address(self) -> str:
@@ -116,14 +117,16 @@ class Broker:
         Args:
             port: where clients connect; 0 takes a free one. By default that of the running broker, else 19092.
             timeout: seconds from the start of the process until it serves; downloads are not counted.
-            under: a command that runs the broker's command, see `penstock.deploy.tether`.
+            under: a command that runs the broker's command, see `penstock.deploy.tether`; by default that of the
+                last start, so that a broker that was killed and is started again still ends with its user.
 
         Raises:
             SetupError: the port is taken, the broker runs at another one, a download or the start failed, no Java.
         """
+        self._under = under or self._under
         try:
             with alone(self.folder / "lock"):
-                return self._up(port, timeout, under)
+                return self._up(port, timeout, self._under)
         except OSError as error:
             raise SetupError(
                 f"cannot use {self.folder} for the broker: {error.strerror or error}. Choose another data folder.",

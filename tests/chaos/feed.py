@@ -1,0 +1,84 @@
+"""The input: numbered records at a steady rate, each written exactly once whatever happens to the broker."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Producer
+
+from .questions import NUMBER, key_of, value_of
+from .topics import QUIET
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+_TICK = 0.02
+_HELD_BACK = 0.1  # of the records: so that the signals are given in the middle, however slow the machine is
+
+
+class Feed(Thread):
+    """Writes ``records`` records, ``rate`` in a second.
+
+    Attributes:
+        places: partition and offset of each record that the broker has.
+        rest: set to let it write the last tenth, too.
+    """
+
+    def __init__(self, address: str, topic: str, records: int, rate: float) -> None:
+        super().__init__(daemon=True)
+        self.places: dict[int, tuple[int, int]] = {}
+        self.rest = Event()
+        self._topic, self._records, self._rate = topic, records, rate
+        self._over = Event()
+        self._error = ""
+        self._producer = Producer(
+            {
+                "bootstrap.servers": address,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",  # Java's, as the stream's own, so that a key keeps its partition
+                "linger.ms": 5,
+                **QUIET,
+            }
+        )
+
+    def run(self) -> None:
+        """Write until all is written, or `stop`."""
+        began, written, held = time.monotonic(), 0, 0.0
+        until = int(self._records * (1 - _HELD_BACK))
+        while written < self._records and not self._over.is_set():
+            if self.rest.is_set():
+                until = self._records
+            due = int((time.monotonic() - began - held) * self._rate)
+            for number in range(written, min(due, until)):
+                self._write(number)
+            written = max(written, min(due, until))
+            if due > until:
+                held += (due - until) / self._rate
+            self._producer.poll(_TICK)
+        self._producer.flush(60)
+
+    def stop(self) -> None:
+        """End it early."""
+        self._over.set()
+        self.join(90)
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        assert not self._error, f"the input could not be written: {self._error}"
+
+    def _write(self, number: int) -> None:
+        headers: list[tuple[str, bytes | str | None]] = [(NUMBER, b"%d" % number)]
+        delivered = partial(self._delivered, number)
+        self._producer.produce(self._topic, value_of(number), key_of(number), headers=headers, on_delivery=delivered)
+
+    def _delivered(self, number: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._error = str(error)
+            return
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        self.places[number] = partition, offset
