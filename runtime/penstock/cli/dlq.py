@@ -1,0 +1,360 @@
+"""``penstock dlq``: the dead letters of a stream, looked at, replayed, forgotten."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from penstock.cli.local import Output, Shown
+from penstock.cli.topics._broker import Bootstrap, SpecArgument, broker_of, stream_of
+from penstock.cli.topics._tables import progress, say, show_object, show_table
+from penstock.cli.topics._times import Since, Until, milliseconds, shown
+from penstock.cli.topics._values import drawn, headers_json, json_of, key_json, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from penstock.streams import Kafka, Stream
+    from penstock.streams.dlq import Filter, Letter, Selected
+
+_LIST = """
+[bold]Examples[/]
+
+penstock dlq list iris.toml
+
+penstock dlq list iris.toml --reason MODEL_FAILED --since 2h
+
+penstock dlq list --topic iris-dead-letters --output json | jq -r .puid
+"""
+_SHOW = """
+[bold]Examples[/]
+
+penstock dlq show iris.toml --at 0/17
+
+penstock dlq show iris.toml --key station-7 --output json
+"""
+_REPLAY = """
+[bold]Examples[/]
+
+penstock dlq replay iris.toml --dry-run
+
+penstock dlq replay iris.toml --reason MODEL_FAILED
+
+penstock dlq replay iris.toml --at 0/17 --to measurements-by-hand
+
+[dim]Key, value and headers are written byte for byte, in one transaction with a note of it: a letter that has been
+replayed is not replayed again, whatever the filter.[/]
+"""
+_PURGE = """
+[bold]Examples[/]
+
+penstock dlq purge iris.toml --reason INVALID_JSON --until 7d
+
+penstock dlq purge iris.toml --handled
+"""
+_COLUMNS: Final = ("place", "set aside", "key", "reason", "message", "attempts", "handled")
+_ROWS: Final = 50  # of a table in a terminal
+_LETTERS: Final = 10  # shown at once
+
+Topic = Annotated[
+    str | None, typer.Option("--topic", "-t", help="The dead-letter topic, where there is no spec.", show_default=False)
+]
+Reasons = Annotated[list[str] | None, typer.Option("--reason", help="Only these codes.", show_default=False)]
+Streams = Annotated[list[str] | None, typer.Option("--stream", help="Only of these streams.", show_default=False)]
+Keys = Annotated[list[str] | None, typer.Option("--key", help="Only records with these keys.", show_default=False)]
+Places = Annotated[
+    list[str] | None,
+    typer.Option("--at", help="Only this partition, or this PARTITION/OFFSET.", metavar="PLACE", show_default=False),
+]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, purge.")
+    group.command("list", epilog=_LIST)(list_)
+    group.command("show", epilog=_SHOW)(show)
+    group.command("replay", epilog=_REPLAY)(replay)
+    group.command("purge", epilog=_PURGE)(purge)
+    app.add_typer(group, name="dlq")
+
+
+def list_(
+    spec: SpecArgument = None,
+    *,
+    topic: Topic = None,
+    bootstrap: Bootstrap = None,
+    reason: Reasons = None,
+    stream: Streams = None,
+    key: Keys = None,
+    at: Places = None,
+    since: Since = None,
+    until: Until = None,
+    handled: Annotated[bool, typer.Option("--all", help="Those that have been handled, too.")] = False,
+    limit: Limit = None,
+    output: Shown = Output.TEXT,
+) -> None:
+    """List dead letters, and how many there are for each reason."""
+    kafka, topic = _where(spec, topic, bootstrap)
+    wanted = _filter(reason, stream, key, at, since, until, handled=handled)
+    if limit is None and output is Output.TEXT and sys.stdout.isatty():
+        limit = _ROWS
+    rows: list[list[str]] = []
+    counts: Counter[str] = Counter()
+    for each in _selected(kafka, topic, wanted):
+        counts[each.letter.reason if each.letter else "(no dead letter of Penstock)"] += 1
+        if limit is not None and counts.total() > limit:
+            continue
+        if output is Output.JSON:
+            show_object(_json(each, value=False))
+        elif sys.stdout.isatty():
+            rows.append(_row(each))
+        else:
+            show_table((), [_row(each)])
+    if output is Output.TEXT:
+        if rows:
+            show_table(_COLUMNS if handled else _COLUMNS[:-1], rows, right=("attempts",), folded="message")
+        _sum_up(topic, counts, limit)
+
+
+def show(
+    spec: SpecArgument = None,
+    *,
+    topic: Topic = None,
+    bootstrap: Bootstrap = None,
+    reason: Reasons = None,
+    stream: Streams = None,
+    key: Keys = None,
+    at: Places = None,
+    since: Since = None,
+    until: Until = None,
+    handled: Annotated[bool, typer.Option("--all", help="Those that have been handled, too.")] = False,
+    limit: Limit = _LETTERS,
+    output: Shown = Output.TEXT,
+) -> None:
+    """Show all of some dead letters: where the record was, why it was set aside, its headers and its value."""
+    kafka, topic = _where(spec, topic, bootstrap)
+    # A letter that is asked for by its place is wanted, whatever has become of it.
+    wanted = _filter(reason, stream, key, at, since, until, handled=handled or bool(at))
+    count = 0
+    for each in _selected(kafka, topic, wanted):
+        count += 1
+        if limit is not None and count > limit:
+            continue
+        if output is Output.JSON:
+            show_object(_json(each, value=True))
+        else:
+            _show(each)
+    if not count:
+        say("no such dead letters")
+    elif limit is not None and count > limit:
+        say(f"{count - limit:,} more; --limit shows them")
+
+
+def replay(
+    spec: SpecArgument = None,
+    *,
+    topic: Topic = None,
+    bootstrap: Bootstrap = None,
+    to: Annotated[
+        str, typer.Option(help="Another topic than the one that each record comes from.", show_default=False)
+    ] = "",
+    reason: Reasons = None,
+    stream: Streams = None,
+    key: Keys = None,
+    at: Places = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    output: Shown = Output.TEXT,
+) -> None:
+    """Write the records of dead letters again, each one once, however often this is done."""
+    from penstock.proto import SetupError
+    from penstock.streams.dlq import replay as write
+
+    kafka, topic = _where(spec, topic, bootstrap)
+    wanted = _filter(reason, stream, key, at, since, until)
+    with progress("replaying") as told:
+        done = write(kafka, topic, wanted, to=to, dry_run=dry_run, told=told)
+    if output is Output.JSON:
+        show_object({"records": done.records, "dry_run": dry_run} | asdict(done))
+    else:
+        would = "would be replayed" if dry_run else "replayed"
+        for target, count in sorted(done.topics.items()):
+            typer.echo(f"{count:,} {would} into {target}")
+        if not done.records:
+            typer.echo(f"nothing to replay in {topic}")
+        for why, count in done.reasons.most_common():
+            typer.echo(f"  {count:,} {why}")
+    if done.foreign:
+        said = f"{done.foreign:,} records of {topic} are no dead letters of Penstock: nobody knows where they came from"
+        if not done.records:
+            raise SetupError(said)
+        say(f"{said}; they stay where they are")
+
+
+def purge(
+    spec: SpecArgument = None,
+    *,
+    topic: Topic = None,
+    bootstrap: Bootstrap = None,
+    reason: Reasons = None,
+    stream: Streams = None,
+    key: Keys = None,
+    at: Places = None,
+    since: Since = None,
+    until: Until = None,
+    handled: Annotated[bool, typer.Option("--handled", help="Delete only what has been handled already.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: Shown = Output.TEXT,
+) -> None:
+    """Forget dead letters: they are noted as handled, and deleted as far as all before them are handled, too."""
+    from penstock.streams.dlq import purge as forget
+
+    kafka, topic = _where(spec, topic, bootstrap)
+    wanted = None if handled else _filter(reason, stream, key, at, since, until)
+    if not yes and not handled:
+        _ask(kafka, topic, wanted)
+    with progress("purging") as told:
+        done = forget(kafka, topic, wanted, told=told)
+    if output is Output.JSON:
+        show_object(asdict(done))
+        return
+    typer.echo(f"{done.noted:,} dead letters of {topic} forgotten; {done.deleted:,} deleted")
+    if done.left:
+        say(f"{done.left:,} handled ones stay behind one that is not; they are not listed or replayed any more")
+
+
+def _where(spec: Path | None, topic: str | None, bootstrap: str | None) -> tuple[Kafka, str]:
+    from penstock.proto import SetupError
+
+    stream: Stream | None = stream_of(spec)
+    name = topic or (stream.dead_letter if stream else "")
+    if not name:
+        raise SetupError("which dead letters? Name a stream's spec, or give --topic")
+    return broker_of(stream, bootstrap), name
+
+
+def _filter(
+    reasons: list[str] | None,
+    streams: list[str] | None,
+    keys: list[str] | None,
+    places: list[str] | None,
+    since: str | None,
+    until: str | None,
+    *,
+    handled: bool = False,
+) -> Filter:
+    import re
+
+    from penstock.proto import SetupError
+    from penstock.streams.dlq import Filter
+
+    for place in places or ():
+        if not re.fullmatch(r"\d+(/\d+)?", place):
+            raise SetupError(f"--at {place!r:.40} is no place; write a partition (0), or partition and offset (0/17)")
+    return Filter(
+        reasons=tuple(reasons or ()),
+        streams=tuple(streams or ()),
+        keys=tuple(key.encode(errors="surrogateescape") for key in keys or ()),
+        places=tuple(places or ()),
+        since=milliseconds(since),
+        until=milliseconds(until),
+        handled=handled,
+    )
+
+
+def _selected(kafka: Kafka, topic: str, wanted: Filter) -> Iterable[Selected]:
+    from penstock.streams.dlq import select
+
+    with progress("looking") as told:
+        yield from select(kafka, topic, wanted, told=told)
+
+
+def _row(each: Selected) -> list[str]:
+    letter, key = each.letter, text_of(each.record.key)
+    told = (letter.reason, letter.message, str(letter.attempts)) if letter else ("-", "no dead letter of Penstock", "-")
+    row = [each.place, shown(each.record.timestamp), key or "-", *told]
+    return [*row, each.entry.done] if each.entry else row
+
+
+def _sum_up(topic: str, counts: Counter[str], limit: int | None) -> None:
+    if not counts:
+        say(f"no dead letters in {topic} that are not handled yet and fit")
+        return
+    if limit is not None and counts.total() > limit:
+        say(f"the first {limit:,} of {counts.total():,}; --limit shows more")
+    for reason, count in counts.most_common():
+        say(f"{count:8,} {reason}")
+
+
+def _json(each: Selected, *, value: bool) -> dict[str, Any]:
+    record, letter = each.record, each.letter
+    found: dict[str, Any] = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": key_json(record.key),
+    }
+    if letter is not None:
+        found |= _letter_json(letter)
+    found["headers"] = headers_json((letter.record if letter else record).headers)
+    if value:
+        found["value"] = json_of(record.value)
+    return found | {"handled": asdict(each.entry) if each.entry else None}
+
+
+def _letter_json(letter: Letter) -> dict[str, Any]:
+    from penstock.streams.headers import puid_of
+
+    names = ("reason", "message", "attempts", "stream", "model", "version")
+    source = {name: getattr(letter.record, name) for name in ("topic", "partition", "offset", "timestamp")}
+    return {name: getattr(letter, name) for name in names} | {"puid": puid_of(letter.record), "source": source}
+
+
+def _show(each: Selected) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from penstock.streams.headers import puid_of
+
+    console, record, letter = Console(highlight=False, soft_wrap=True), each.record, each.letter
+    rows = [("place", f"{record.topic} {each.place}"), ("set aside", shown(record.timestamp, exact=True))]
+    if letter is not None:
+        source = letter.record
+        rows += [
+            ("reason", f"{letter.reason}: {letter.message}"),
+            ("attempts", f"{letter.attempts} model calls"),
+            ("stream", letter.stream),
+            ("model", f"{letter.model} {letter.version}".strip() or "-"),
+            ("record", f"{source.topic} {source.partition}/{source.offset}, {shown(source.timestamp, exact=True)}"),
+            ("puid", puid_of(source)),
+        ]
+    if each.entry is not None:
+        rows.append(("handled", f"{each.entry.done} {shown(each.entry.at, exact=True)} {each.entry.to}".strip()))
+    rows.append(("key", text_of(record.key) or ("(none)" if record.key is None else "(empty)")))
+    rows += [("header", f"{name}: {text_of(value)}") for name, value in (letter.record if letter else record).headers]
+    for name, value in rows:
+        console.print(Text(f"{name:9} ", style="dim") + Text(value))
+    console.print(drawn(record.value))
+    console.print()
+
+
+def _ask(kafka: Kafka, topic: str, wanted: Filter | None) -> None:
+    from penstock.proto import SetupError
+
+    if wanted is None:
+        return
+    count = sum(1 for _ in _selected(kafka, topic, wanted))
+    if not count:
+        return
+    if not sys.stdin.isatty():
+        raise SetupError(f"this would forget {count:,} dead letters of {topic} for good; say --yes")
+    if not typer.confirm(f"Forget {count:,} dead letters of {topic} for good?"):
+        raise typer.Exit(1)

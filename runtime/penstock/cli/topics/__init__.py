@@ -1,0 +1,1 @@
+"""What the commands that work with topics share: which broker, which time, how records and values are shown."""
