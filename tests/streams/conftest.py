@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TopicPartition as Place
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in an old way
@@ -71,6 +73,7 @@ class Cluster:
     address: str
     producer: Any = field(init=False)
     admin: Any = field(init=False)
+    _counters: dict[str, _Counter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.producer = KafkaProducer(bootstrap_servers=self.address, linger_ms=5, acks="all")
@@ -94,15 +97,19 @@ class Cluster:
         self.producer.flush(60)
 
     def size(self, topic: str) -> int:
+        """How many records there are; those of transactions that are open or aborted do not count."""
         with self._consumer() as consumer:
-            return sum(consumer.end_offsets(self._parts(consumer, topic)).values())
+            if not self._parts(consumer, topic):
+                return 0
+            counter = self._counters.setdefault(topic, _Counter(self.address, topic))
+            return counter.up_to(consumer.end_offsets(self._parts(consumer, topic)))
 
     def partitions(self, topic: str) -> int:
         with self._consumer() as consumer:
             return len(self._parts(consumer, topic))
 
     def read(self, topic: str) -> list[Any]:
-        """All records, each partition in order."""
+        """All records, each partition in order; those of transactions that are open or aborted are left out."""
         with self._consumer() as consumer:
             parts = self._parts(consumer, topic)
             consumer.assign(parts)
@@ -110,7 +117,7 @@ class Cluster:
             ends = consumer.end_offsets(parts)
             records: list[Any] = []
             until = time.monotonic() + 60
-            while len(records) < sum(ends.values()) and time.monotonic() < until:
+            while any(consumer.position(part) < ends[part] for part in parts) and time.monotonic() < until:
                 for batch in consumer.poll(timeout_ms=500, max_records=5000).values():
                     records += batch
             return sorted(records, key=lambda record: (record.partition, record.offset))
@@ -120,6 +127,8 @@ class Cluster:
         return sum(each.offset for part, each in offsets.items() if part.topic == topic)
 
     def close(self) -> None:
+        for counter in self._counters.values():
+            counter.close()
         self.producer.close(5)
         self.admin.close()
 
@@ -127,7 +136,46 @@ class Cluster:
         return [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
 
     def _consumer(self) -> Any:
-        return _Closing(KafkaConsumer(bootstrap_servers=self.address, enable_auto_commit=False, group_id=None))
+        settings = {"enable_auto_commit": False, "group_id": None, "isolation_level": "read_committed"}
+        return _Closing(KafkaConsumer(bootstrap_servers=self.address, **settings))
+
+
+class _Counter:
+    """Counts the committed records of a topic, going on where it was."""
+
+    def __init__(self, address: str, topic: str) -> None:
+        self._topic = topic
+        self._count = 0
+        self._next: dict[int, int] = {}
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": "counting",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+
+    def up_to(self, ends: dict[Any, int]) -> int:
+        """The records before ``ends``, as far as they are committed."""
+        wanted = {part.partition for part, end in ends.items() if self._next.get(part.partition, 0) < end}
+        self._consumer.assign([Place(self._topic, each, self._next.get(each, 0)) for each in wanted])
+        until = time.monotonic() + 60
+        while wanted and time.monotonic() < until:
+            for message in self._consumer.consume(5000, 0.05):
+                if message.error() is None:
+                    self._count += 1
+                    self._next[message.partition()] = message.offset() + 1
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    self._next[message.partition()] = message.offset()
+                    wanted.discard(message.partition())
+        return self._count
+
+    def close(self) -> None:
+        self._consumer.close()
 
 
 class _Closing:
@@ -156,7 +204,7 @@ class Case:
     cluster: Cluster
     folder: Path
     service: str
-    engine: str = 'engine = "faust"'
+    engine: str
 
     @property
     def source(self) -> str:
@@ -208,13 +256,22 @@ class Case:
         return self.cluster.size(self.sink) + self.cluster.size(self.dead)
 
 
+ENGINES = {
+    "faust": 'engine = "faust"',
+    "pipe": 'engine = "pipe"',
+    "exactly-once": 'engine = "pipe"\nguarantee = "exactly_once"',
+}
 _numbers = count()
 
 
-@pytest.fixture
-def case(cluster: Cluster, model: Path, tmp_path: Path) -> Case:
-    """A stream whose source topic is there with three partitions, and whose model runs in the worker."""
-    case = Case(f"s{next(_numbers)}-{uuid4().hex[:8]}", cluster, tmp_path, f'model = "{model}"')
+@pytest.fixture(params=ENGINES)
+def case(request: pytest.FixtureRequest, cluster: Cluster, model: Path, tmp_path: Path) -> Case:
+    """A stream whose source topic is there with three partitions, and whose model runs in the worker.
+
+    Each test has it once for each engine and guarantee.
+    """
+    name = f"s{next(_numbers)}-{uuid4().hex[:8]}"
+    case = Case(name, cluster, tmp_path, f'model = "{model}"', ENGINES[request.param])
     cluster.create(case.source, 3)
     return case
 

@@ -1,0 +1,95 @@
+"""A stream run as a pipe: consume, ask, produce on librdkafka, membership after membership."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from penstock.proto import PenstockError, ServiceError, Unavailable
+
+from .calls import caller
+from .metrics import Metrics
+from .patience import Abandoned, BackOff, Patience
+from .pipe_errors import Rejoin
+from .pipe_session import Session
+from .processing import Processor
+from .topics import ensure_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .spec import Stream
+
+_log = logging.getLogger("penstock.streams")
+
+
+class Worker:
+    """One worker of a stream; several of one group share the partitions.
+
+    Attributes:
+        metrics: what it counts.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.metrics = Metrics(stream.name)
+        self._stream = stream
+        self._stopping = False
+        self._patience = Patience()
+        self._back_off = BackOff(self._patience, f"Kafka at {stream.kafka.bootstrap}")
+        self._session: Session | None = None
+        self._is_ready = False
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Run until `stop` is called; see `engine.Worker`."""
+
+        def assigned() -> None:
+            self._back_off.over()
+            if not self._is_ready:
+                self._is_ready = True
+                ready()
+
+        try:
+            async with AsyncExitStack() as stack:
+                await ensure_topics(self._stream)
+                answers = await stack.enter_async_context(caller(self._stream.service))
+                # A batch that waits for the service is cancelled where it is to be given up; nobody hurries it.
+                processor = Processor(self._stream, answers, Patience(), self.metrics)
+                await self._memberships(processor, assigned)
+        except (PenstockError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            _log.exception("an error that nobody foresaw")
+            said = f"the worker broke: {type(error).__name__}; the log has more"
+            raise ServiceError(said, code="WORKER_BROKE") from None
+
+    def stop(self) -> None:
+        """Write what has its answers, commit, give back the rest, leave the group, and let `run` return."""
+        self._stopping = True
+        self._patience.give_up()
+        if self._session is not None:
+            self._session.stop()
+
+    async def _memberships(self, processor: Processor, assigned: Callable[[], None]) -> None:
+        while not self._stopping:
+            self._session = Session(self._stream, processor, self.metrics, assigned)
+            try:
+                await self._session.run()
+            except Rejoin as reason:
+                if not self._stopping:
+                    await self._before_rejoining(str(reason))
+
+    async def _before_rejoining(self, reason: str) -> None:
+        self.metrics.rejoined.inc()
+        _log.warning("%s; joins the group anew, nothing is lost", reason)
+        try:
+            while True:
+                await self._back_off.wait(reason)
+                try:
+                    await ensure_topics(self._stream)
+                except Unavailable:
+                    continue
+                return
+        except Abandoned:
+            return

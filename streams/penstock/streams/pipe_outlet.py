@@ -1,0 +1,229 @@
+"""Writing: a producer of librdkafka, with or without transactions, and what it could not write.
+
+What costs per record runs in the event loop. Delivery reports are fetched there, too: where another thread waits for
+them, each of them waits for the loop to let go of the interpreter, 0.2 ms for a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from .pipe_errors import Rejoin, is_about_the_record, raised
+from .pipe_settings import producer_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .records import Outgoing
+    from .spec import Stream
+
+    Failure = tuple[Outgoing, KafkaError]
+
+T = TypeVar("T")
+
+_LOOK_EVERY: Final = 0.001  # for reports of delivery, while there are some to come
+_LOOK_SELDOM: Final = 0.02  # the same where the broker has been silent for as long as
+_SILENT: Final = 1.0
+_ONE_TRY: Final = 5.0
+_BETWEEN_TRIES: Final = 0.1
+_CLOSE_WITHIN: Final = 5.0
+
+
+class Outlet:
+    """One producer. With a ``transactional_id`` all it writes is in transactions.
+
+    Attributes:
+        is_transactional: whether it has one.
+    """
+
+    def __init__(self, stream: Stream, *, transactional_id: str, batch_bytes: int, alone: bool = False) -> None:
+        self.is_transactional = bool(transactional_id)
+        self._kafka = stream.kafka
+        self._failures: list[Failure] = []
+        self._partitions: dict[str, int] = {}
+        self._given_up = threading.Event()
+        self._producer: Any = Producer(
+            producer_settings(stream, transactional_id=transactional_id, batch_bytes=batch_bytes, alone=alone)
+        )
+
+    async def open(self, topics: Sequence[str]) -> None:
+        """Reach the broker, for as long as it takes.
+
+        Args:
+            topics: that will be written to.
+
+        Raises:
+            Rejoin: it did not go well, or `give_up` was called.
+            Unauthenticated: the broker refuses.
+        """
+        if self.is_transactional:
+            await self._insist("opening the producer", self._producer.init_transactions, _ONE_TRY)
+        for topic in topics:
+            told: Any = await self._insist("asking for partitions", self._producer.list_topics, topic, _ONE_TRY)
+            self._partitions[topic] = max(1, len(told.topics[topic].partitions))
+
+    def begin(self) -> None:
+        """Begin a transaction, where there are such."""
+        self._failures.clear()
+        if self.is_transactional:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as error:
+                raise raised(error.args[0], "beginning a transaction", self._kafka) from None
+
+    async def write(self, messages: Sequence[Outgoing]) -> None:
+        """Hand ``messages`` to the producer; where its queue is full, when there is room again.
+
+        Raises:
+            Rejoin: it did not go well. Unauthenticated: the broker refuses.
+        """
+        rest: Sequence[Outgoing] = messages
+        while rest:
+            rest = rest[self._put(rest) :]
+            self._producer.poll(0)
+            self._check()
+            if rest and self._is_spoilt():
+                return
+            if rest:
+                await asyncio.sleep(_LOOK_EVERY)
+
+    def _put(self, messages: Sequence[Outgoing]) -> int:
+        """How many of ``messages`` there was room for."""
+        produce, failed, partitions = self._producer.produce, self._failed, self._partitions
+        for number, message in enumerate(messages):
+            topic, key, value, headers, source = message
+            told = partial(failed, message)
+            try:
+                if key is None:  # librdkafka would choose at random
+                    at = source.partition % partitions[topic]
+                    produce(topic, value, None, at, on_delivery=told, headers=headers)
+                else:
+                    produce(topic, value, key, on_delivery=told, headers=headers)
+            except BufferError:
+                return number
+            except KafkaException as error:
+                if is_about_the_record(error.args[0]):
+                    self._failures.append((message, error.args[0]))
+                    continue
+                self._producer.poll(0)  # which record has spoilt the transaction
+                if self._is_spoilt():
+                    return number
+                raise raised(error.args[0], "writing", self._kafka) from None
+        return len(messages)
+
+    def _is_spoilt(self) -> bool:
+        """Whether a record that the broker does not take keeps the transaction from being committed."""
+        return self.is_transactional and bool(self._failures)
+
+    async def acknowledged(self) -> list[Failure]:
+        """Wait until all that was written is with the broker; what the broker does not take, in order.
+
+        In a transaction that will have to be aborted the first of these is enough.
+
+        Raises:
+            Rejoin: it did not go well, or `give_up` was called.
+            Unauthenticated: the broker refuses.
+        """
+        waiting_since = monotonic()
+        before = len(self._producer)
+        while (left := len(self._producer)) and not self._is_spoilt():
+            self._producer.poll(0)
+            self._check()
+            if left != before:
+                waiting_since, before = monotonic(), left
+            await asyncio.sleep(_LOOK_SELDOM if monotonic() - waiting_since > _SILENT else _LOOK_EVERY)
+        self._producer.poll(0)
+        self._check()
+        return list(self._failures)
+
+    async def commit(self, offsets: list[TopicPartition], membership: Any) -> None:
+        """Commit the transaction, and ``offsets`` of the source in it.
+
+        Args:
+            offsets: the next ones to read.
+            membership: of the group, from when the records were assigned; an older one is refused by the broker.
+
+        Raises:
+            Rejoin: it was not committed, or nobody knows. Unauthenticated: the broker refuses.
+        """
+        producer, doing = self._producer, "committing a transaction"
+        await self._insist(doing, producer.send_offsets_to_transaction, offsets, membership, _ONE_TRY)
+        await self._insist(doing, producer.commit_transaction, _ONE_TRY)
+
+    async def abort(self) -> None:
+        """Abort the transaction, where there are such.
+
+        Raises:
+            Rejoin: it was not aborted.
+        """
+        if self.is_transactional:
+            await self._insist("aborting a transaction", self._producer.abort_transaction, _ONE_TRY)
+        self._failures.clear()
+
+    def give_up(self) -> None:
+        """Wait for the broker no longer."""
+        self._given_up.set()
+
+    async def close(self) -> None:
+        """End it. What is not acknowledged may or may not be written; an open transaction is aborted."""
+        self._given_up.set()
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await aside(self._close)
+        except TimeoutError:
+            return  # the broker is away; the thread waits for it alone, and ends with the process
+
+    def _close(self) -> None:
+        self._producer.purge()
+        self._producer.close()
+
+    def _failed(self, message: Outgoing, error: KafkaError, _: Any) -> None:
+        self._failures.append((message, error))
+
+    def _check(self) -> None:
+        if self._given_up.is_set():
+            raise Rejoin("writing: the broker is away")
+        for _, error in self._failures:
+            if not is_about_the_record(error):
+                raise raised(error, "writing", self._kafka)
+
+    async def _insist(self, doing: str, call: Callable[..., T], *arguments: Any) -> T:
+        """Call in a thread, again where librdkafka says that this helps."""
+        return await aside(self._until_it_works, doing, call, *arguments)
+
+    def _until_it_works(self, doing: str, call: Callable[..., T], *arguments: Any) -> T:
+        while True:
+            try:
+                return call(*arguments)
+            except KafkaException as error:
+                cause: KafkaError = error.args[0]
+                again = cause.retriable() or cause.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
+                if not again or cause.fatal() or cause.txn_requires_abort() or self._given_up.wait(_BETWEEN_TRIES):
+                    raise raised(cause, doing, self._kafka) from None
+
+
+async def aside(call: Callable[..., T], *arguments: Any) -> T:
+    """Call in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(method: Callable[[Any], None], outcome: Any) -> None:
+        if not future.done():
+            method(outcome)
+
+    def run() -> None:
+        try:
+            outcome: tuple[Any, Any] = (future.set_result, call(*arguments))
+        except BaseException as error:  # handed on
+            outcome = (future.set_exception, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, daemon=True, name="penstock-kafka").start()
+    return await future
