@@ -115,8 +115,7 @@ class Answerer:
             value = parts[0].value
             if isinstance(value, float):
                 raise TypeError("a forecast where a prediction was asked for")
-            is_row = readings.is_row.get(place, False)
-            return prediction(request, value, settings.reply, calls[0], is_row=is_row)
+            return prediction(request, value, settings.reply, calls[0], is_row=readings.is_row[place])
         except PenstockError as failed:
             self._metrics.error(failed.code)
             return refusal(request, failed, settings.id_field)

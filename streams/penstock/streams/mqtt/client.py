@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from penstock.proto import DeadlineExceeded, PayloadError, SetupError
+from penstock.proto import DeadlineExceeded, PayloadError, PenstockError, SetupError
 from penstock.streams.headers import PUID
 from penstock.streams.patience import BackOff, Patience
 
 from .link import ERRORS, About, Link, LinkLost
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
     from types import TracebackType
 
     from .link import Arrival
@@ -58,13 +60,12 @@ class Client:
     """One connection of one tenant, for the length of ``async with``; any number of requests at a time.
 
     Args:
-        settings: of the client.
-        identifier: client id; by default the settings' own, which only one connection can have at a time.
+        settings: of the client. At the broker each connection has a client id of its own, made from the settings'.
     """
 
-    def __init__(self, settings: ClientSettings, identifier: str = "") -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._identifier = identifier or settings.id
+        self._identifier = f"{settings.id}-{uuid4().hex[:12]}"
         self._is_5 = settings.broker.protocol == _V5
         self._room = asyncio.Semaphore(settings.concurrency if self._knows_replies else 1)
         self._patience = Patience()
@@ -140,6 +141,30 @@ class Client:
             f"no reply at {self._settings.pair.replies} to {attempts} tries of {self._settings.deadline:g} s"
         )
 
+    async def ask_all(self, requests: Iterable[bytes]) -> AsyncIterator[Reply | PenstockError]:
+        """Ask for each, many at a time; what came back, or why nothing did, in the order of the requests.
+
+        Args:
+            requests: taken as the replies come, in a thread, so that they may be as slow and as many as they like.
+
+        Raises:
+            SetupError: the broker does not allow it.
+        """
+        tasks: deque[asyncio.Task[Reply]] = deque()
+        source = iter(requests)
+        try:
+            while True:
+                payload = await asyncio.to_thread(next, source, None)
+                if payload is not None:
+                    tasks.append(asyncio.create_task(self.ask(payload)))
+                while tasks and (payload is None or tasks[0].done() or len(tasks) >= self._settings.concurrency):
+                    yield await _outcome(tasks.popleft())
+                if payload is None:
+                    return
+        finally:
+            for task in tasks:
+                task.cancel()
+
     async def _send(self, name: str, payload: bytes, puid: str) -> None:
         if self._settings.id_field:
             payload = _named(payload, self._settings.id_field, name)
@@ -172,9 +197,11 @@ class Client:
         broker = self._settings.broker
         back_off = BackOff(self._patience, f"{broker.host}:{broker.port}")
         in_flight = max(_AHEAD * self._settings.concurrency, 16)
+        # As long as somebody waits for a reply; MQTT 3.1.1 would keep the session for good.
+        expiry = math.ceil(self._settings.deadline * self._settings.attempts) if self._is_5 else 0
         while True:
             try:
-                async with Link(broker, self._identifier, in_flight=in_flight, keep=self._knows_replies) as link:
+                async with Link(broker, self._identifier, in_flight=in_flight, session_expiry=expiry) as link:
                     await link.subscribe([self._settings.pair.replies])
                     back_off.over()
                     self._link = link
@@ -204,6 +231,13 @@ class Client:
             return ""
         document = _document(arrival.payload)
         return str(document.get(self._settings.id_field, "")) if isinstance(document, dict) else ""
+
+
+async def _outcome(task: asyncio.Task[Reply]) -> Reply | PenstockError:
+    try:
+        return await task
+    except (DeadlineExceeded, PayloadError) as error:
+        return error
 
 
 def _reply(arrival: Arrival, seconds: float, attempts: int) -> Reply:

@@ -7,6 +7,7 @@ session. All of that reaching into aiomqtt is here.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from contextlib import suppress
@@ -127,7 +128,8 @@ class Link:
         broker: where to.
         identifier: client id, which names the session.
         in_flight: messages that may be unacknowledged on our side (MQTT 5; a 3.1.1 broker has its own limit).
-        keep: whether the broker keeps the session while we are away.
+        session_expiry: seconds that the broker keeps the session while we are away; 0 for not at all. An MQTT 3.1.1
+            broker decides itself how long.
         will: see `Will`.
 
     Attributes:
@@ -135,13 +137,13 @@ class Link:
     """
 
     def __init__(
-        self, broker: BrokerService, identifier: str, *, in_flight: int, keep: bool, will: Will | None = None
+        self, broker: BrokerService, identifier: str, *, in_flight: int, session_expiry: int, will: Will | None = None
     ) -> None:
         self._is_5 = broker.protocol == _V5
         self._where = f"{broker.host}:{broker.port}"
         self._state = _State()
         self.had_session = False
-        self._client = _client(broker, identifier, in_flight=in_flight, keep=keep, will=will)
+        self._client = _client(broker, identifier, in_flight=in_flight, session_expiry=session_expiry, will=will)
         self._paho: Any = self._client._client
         self._paho.manual_ack_set(on=True)
         self._tell_aiomqtt: Any = self._paho.on_connect
@@ -286,15 +288,17 @@ class Link:
         return LinkLost(f"no connection to {self._where}: {cause or error}")
 
 
-def _client(broker: BrokerService, identifier: str, *, in_flight: int, keep: bool, will: Will | None) -> aiomqtt.Client:
+def _client(
+    broker: BrokerService, identifier: str, *, in_flight: int, session_expiry: int, will: Will | None
+) -> aiomqtt.Client:
     settings: Mapping[str, Any]
     if broker.protocol == _V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = min(in_flight, _MOST_IN_FLIGHT)
-        properties.SessionExpiryInterval = broker.session_expiry if keep else 0
-        settings = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not keep, "properties": properties}
+        properties.SessionExpiryInterval = session_expiry
+        settings = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not session_expiry, "properties": properties}
     else:
-        settings = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not keep}
+        settings = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not session_expiry}
     return aiomqtt.Client(
         broker.host,
         broker.port,
@@ -304,6 +308,8 @@ def _client(broker: BrokerService, identifier: str, *, in_flight: int, keep: boo
         keepalive=broker.keepalive,
         timeout=_CONNECT_TIMEOUT,
         tls_context=_tls_context(broker.tls) if broker.tls else None,
+        # A reply and an acknowledgement are small packets that follow each other: Nagle would hold each for 40 ms.
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
         **settings,
     )

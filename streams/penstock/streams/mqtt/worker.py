@@ -96,7 +96,11 @@ class Worker:
         while not self._stopping.is_set():
             will = Will(self._status_topic, self._status("offline"))
             link = Link(
-                self._settings.broker, self._identifier, in_flight=self._settings.in_flight, keep=True, will=will
+                self._settings.broker,
+                self._identifier,
+                in_flight=self._settings.in_flight,
+                session_expiry=self._settings.broker.session_expiry,
+                will=will,
             )
             try:
                 async with link:
