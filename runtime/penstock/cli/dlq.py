@@ -179,10 +179,11 @@ def replay(
 
     kafka, topic = _where(spec, topic, bootstrap)
     wanted = _filter(reason, stream, key, at, since, until)
-    with progress("replaying") as told:
-        done = write(kafka, topic, wanted, to=to, dry_run=dry_run, told=told)
+    with progress("replaying") as passed:
+        done = write(kafka, topic, wanted, to=to, dry_run=dry_run, told=passed)
     if output is Output.JSON:
-        show_object({"records": done.records, "dry_run": dry_run} | asdict(done))
+        told = {"topics": dict(done.topics), "reasons": dict(done.reasons), "foreign": done.foreign}
+        show_object({"records": done.records, "dry_run": dry_run} | told)
     else:
         would = "would be replayed" if dry_run else "replayed"
         for target, count in sorted(done.topics.items()):
@@ -285,7 +286,7 @@ def _row(each: Selected) -> list[str]:
 
 def _sum_up(topic: str, counts: Counter[str], limit: int | None) -> None:
     if not counts:
-        say(f"no dead letters in {topic} that are not handled yet and fit")
+        say(f"no such dead letters in {topic}; --all looks at those that have been handled, too")
         return
     if limit is not None and counts.total() > limit:
         say(f"the first {limit:,} of {counts.total():,}; --limit shows more")

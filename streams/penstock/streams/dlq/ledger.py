@@ -84,7 +84,7 @@ def ensure_ledger(kafka: Kafka, topic: str) -> None:
             return
         replicas = min(len(cluster.brokers), _MOST_REPLICAS)
         new = NewTopic(name, 1, replicas, config={"cleanup.policy": "compact"})
-        admin.create_topics([new], operation_timeout=_ANSWER)[name].result(_ANSWER)
+        admin.create_topics([new], operation_timeout=_ANSWER, request_timeout=_ANSWER)[name].result()
         until = monotonic() + _ANSWER
         while name not in admin.list_topics(timeout=_ANSWER).topics and monotonic() < until:
             sleep(0.05)

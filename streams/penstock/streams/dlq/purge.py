@@ -111,8 +111,9 @@ def _delete(kafka: Kafka, topic: str, fronts: Mapping[int, int]) -> None:
     if not fronts:
         return
     wanted = [TopicPartition(topic, partition, offset) for partition, offset in fronts.items()]
+    admin = AdminClient(librdkafka_settings(kafka))
     try:
-        for answer in AdminClient(librdkafka_settings(kafka)).delete_records(wanted).values():
-            answer.result(_ANSWER)
+        for answer in admin.delete_records(wanted, request_timeout=_ANSWER).values():
+            answer.result()
     except KafkaException as error:
         raise in_our_words(error, kafka) from None
