@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from penstock.proto import PenstockError, ServiceError, Unavailable
@@ -36,6 +36,7 @@ class Worker:
         self.metrics = Metrics(stream.name)
         self._stream = stream
         self._stopping = False
+        self._stopped = asyncio.Event()
         self._patience = Patience()
         self._back_off = BackOff(self._patience, f"Kafka at {stream.kafka.bootstrap}")
         self._session: Session | None = None
@@ -52,7 +53,8 @@ class Worker:
 
         try:
             async with AsyncExitStack() as stack:
-                await ensure_topics(self._stream)
+                if not await self._has_topics():
+                    return
                 answers = await stack.enter_async_context(caller(self._stream.service))
                 # A batch that waits for the service is cancelled where it is to be given up; nobody hurries it.
                 processor = Processor(self._stream, answers, Patience(), self.metrics)
@@ -67,6 +69,7 @@ class Worker:
     def stop(self) -> None:
         """Write what has its answers, commit, give back the rest, leave the group, and let `run` return."""
         self._stopping = True
+        self._stopped.set()
         self._patience.give_up()
         if self._session is not None:
             self._session.stop()
@@ -86,10 +89,21 @@ class Worker:
         try:
             while True:
                 await self._back_off.wait(reason)
-                try:
-                    await ensure_topics(self._stream)
-                except Unavailable:
-                    continue
-                return
+                with suppress(Unavailable):
+                    await self._has_topics()
+                    return
         except Abandoned:
             return
+
+    async def _has_topics(self) -> bool:
+        """See to the topics; false where the worker was stopped meanwhile."""
+        looking = asyncio.ensure_future(ensure_topics(self._stream))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if looking.done():
+            looking.result()
+            return True
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError
 
-from penstock.proto import LimitError, PenstockError, Unauthenticated
+from penstock.proto import LimitError, PenstockError, SetupError, Unauthenticated
 
 from .librdkafka import in_our_words
 
@@ -26,6 +26,12 @@ class Rejoin(Exception):  # noqa: N818  (a decision, not an error)
 
 def raised(error: KafkaError, doing: str, kafka: Kafka) -> Exception:
     """What to raise for an error that librdkafka does not get over by itself."""
+    if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+        return SetupError(
+            f"group {kafka.group} at {kafka.bootstrap} has members that are no pipes (workers of the faust engine?); "
+            "stop them first, or choose another kafka.group",
+            code="OTHER_ENGINE",
+        )
     ours = in_our_words(error, kafka)
     if isinstance(ours, Unauthenticated):  # neither waiting nor joining again will change it
         return ours

@@ -7,6 +7,7 @@ and its end is an `Epoch`; nothing of one that is over is ever written.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -17,6 +18,8 @@ from .pipe_settings import LONGEST_POLL, consumer_settings
 from .records import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka import KafkaError, Message, TopicPartition
 
     from .spec import Stream
@@ -25,6 +28,8 @@ _POLL: Final = 0.1  # how late a stop is noticed where no records come
 # Without room for so long, the partitions are paused and polling goes on, so that the group keeps this worker.
 _PAUSE_AFTER: Final = 0.5
 _WATERMARKS_EVERY: Final = 2.0
+_SERVE_EVERY: Final = 0.005
+_OF_A_POLL: Final = 0.8  # of the longest time between two polls, a rebalance may wait for what is being written
 # What is in memory at most: batches being processed or written, and the bytes of their records.
 _MOST_BATCHES: Final = 16
 _MOST_BYTES: Final = 32 << 20
@@ -102,6 +107,8 @@ class Intake:
         self._held: list[Message] = []
         self._in_bulk = False
         self._closing = False
+        self._left = threading.Event()
+        self._commits: deque[tuple[list[TopicPartition], Callable[[BaseException | None], None]]] = deque()
         self._looked = 0.0
         self._consumer = Consumer(consumer_settings(stream) | {"error_cb": taker.noticed})
         self._thread = threading.Thread(target=self._run, daemon=True, name="penstock-intake")
@@ -123,9 +130,14 @@ class Intake:
             self._bytes -= batch.size
             self._room.notify()
 
-    def commit(self, offsets: list[TopicPartition]) -> None:
-        """Commit offsets outside of a transaction; blocks."""
-        self._consumer.commit(offsets=offsets, asynchronous=False)
+    def commit(self, offsets: list[TopicPartition], told: Callable[[BaseException | None], None]) -> None:
+        """Commit offsets outside of a transaction; ``told`` is called in the thread of the intake.
+
+        Only there: librdkafka lets another thread's commit wait until a rebalance is over that waits for it.
+        """
+        with self._room:
+            self._commits.append((offsets, told))
+            self._room.notify()
 
     def _run(self) -> None:
         error: BaseException | None = None
@@ -142,18 +154,35 @@ class Intake:
             error = raised(failed.args[0], "reading", self._stream.kafka)
         except BaseException as failed:  # handed on
             error = failed
-        if self._epoch is not None:
+        if error is not None and self._epoch is not None:
             self._epoch.is_over = True
         self._taker.ended(error)
-
-    def leave(self) -> None:
-        """Leave the group, once the thread has ended; blocks."""
-        self._thread.join()
+        while not self._left.wait(_SERVE_EVERY):
+            self._serve()
+        self._serve()
         self._consumer.close()
 
+    def leave(self) -> None:
+        """Leave the group; blocks."""
+        self._left.set()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        """Commit what waits to be committed."""
+        while self._commits:
+            offsets, told = self._commits.popleft()
+            try:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            except KafkaException as error:
+                told(error)
+            else:
+                told(None)
+
     def _step(self) -> None:
+        self._serve()
         if not self._has_room(_PAUSE_AFTER):
-            self._pause_until_room()
+            if not self._commits:
+                self._pause_until_room()
             return
         messages = self._take()
         epoch = self._epoch
@@ -172,14 +201,17 @@ class Intake:
 
     def _has_room(self, within: float) -> bool:
         with self._room:
-            return self._room.wait_for(
-                lambda: self._closing or (self._batches < _MOST_BATCHES and self._bytes < _MOST_BYTES), within
-            )
+            self._room.wait_for(lambda: self._commits or self._closing or self._is_roomy(), within)
+            return self._closing or self._is_roomy()
+
+    def _is_roomy(self) -> bool:
+        return self._batches < _MOST_BATCHES and self._bytes < _MOST_BYTES
 
     def _pause_until_room(self) -> None:
         """Poll, so that the broker sees a living member and rebalances are served, but take no records."""
         paused: Epoch | None = None
         while not self._has_room(0):
+            self._serve()
             if self._epoch is not paused:
                 paused = self._epoch
                 self._consumer.pause(self._consumer.assignment())
@@ -267,10 +299,12 @@ class Intake:
         self._held.clear()
         if epoch is not None:
             self._taker.revoked(epoch)
-            if not epoch.settled.wait(LONGEST_POLL * 0.8):
-                epoch.is_over = True
-                consumer.unassign()
-                raise Rejoin("a rebalance waited too long for what was being written")
+            ends = monotonic() + LONGEST_POLL * _OF_A_POLL
+            while not epoch.settled.wait(_SERVE_EVERY):
+                self._serve()
+                if monotonic() > ends:
+                    consumer.unassign()
+                    raise Rejoin("a rebalance waited too long for what was being written")
         consumer.unassign()
 
     def _on_lost(self, consumer: Consumer, _: list[TopicPartition]) -> None:

@@ -11,11 +11,12 @@ import threading
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from .pipe_errors import Rejoin, is_about_the_record, raised
-from .pipe_settings import producer_settings
+from .pipe_settings import largest_batch, producer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,35 +37,36 @@ _CLOSE_WITHIN: Final = 5.0
 
 
 class Outlet:
-    """One producer. With a ``transactional_id`` all it writes is in transactions.
+    """One producer; for a stream that is exactly-once, all it writes is in transactions.
 
     Attributes:
-        is_transactional: whether it has one.
+        is_transactional: whether it is.
     """
 
-    def __init__(self, stream: Stream, *, transactional_id: str, batch_bytes: int, alone: bool = False) -> None:
-        self.is_transactional = bool(transactional_id)
+    def __init__(self, stream: Stream, *, alone: bool = False) -> None:
+        # A new id for each membership: a worker that was taken for dead is fenced by its membership (KIP-447).
+        own = f"{stream.kafka.group}-{uuid4().hex}" if stream.guarantee == "exactly_once" else ""
+        self.is_transactional = bool(own)
         self._kafka = stream.kafka
+        self._topics = (stream.sink.topic, stream.dead_letter)
         self._failures: list[Failure] = []
         self._partitions: dict[str, int] = {}
         self._given_up = threading.Event()
-        self._producer: Any = Producer(
-            producer_settings(stream, transactional_id=transactional_id, batch_bytes=batch_bytes, alone=alone)
-        )
+        self._settings = partial(producer_settings, stream, transactional_id=own, alone=alone)
+        self._producer: Any = None
 
-    async def open(self, topics: Sequence[str]) -> None:
+    async def open(self) -> None:
         """Reach the broker, for as long as it takes.
-
-        Args:
-            topics: that will be written to.
 
         Raises:
             Rejoin: it did not go well, or `give_up` was called.
             Unauthenticated: the broker refuses.
         """
+        most = await self._insist("asking for the topics' limits", largest_batch, self._kafka, self._topics)
+        self._producer = Producer(self._settings(batch_bytes=most))
         if self.is_transactional:
             await self._insist("opening the producer", self._producer.init_transactions, _ONE_TRY)
-        for topic in topics:
+        for topic in self._topics:
             told: Any = await self._insist("asking for partitions", self._producer.list_topics, topic, _ONE_TRY)
             self._partitions[topic] = max(1, len(told.topics[topic].partitions))
 
@@ -173,6 +175,8 @@ class Outlet:
     async def close(self) -> None:
         """End it. What is not acknowledged may or may not be written; an open transaction is aborted."""
         self._given_up.set()
+        if self._producer is None:
+            return
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await aside(self._close)

@@ -19,21 +19,17 @@ from collections import deque
 from contextlib import suppress
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from penstock.proto import LimitError
 
-from .pipe_errors import raised, refusal
+from .pipe_errors import Rejoin, raised, refusal
 from .pipe_intake import Intake
 from .pipe_outlet import Outlet, aside
-from .pipe_settings import BATCH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from confluent_kafka import KafkaError
 
     from .metrics import Metrics
     from .pipe_intake import Batch, Epoch
@@ -74,14 +70,16 @@ class Session:
         self._metrics = metrics
         self._ready = ready
         self._loop = asyncio.get_running_loop()
+        self._outage = _Outage(stream.kafka.bootstrap)
         self._turns = asyncio.Semaphore(_AT_ONCE if stream.service.address else _AT_ONCE_INSIDE)
         self._in_hand: deque[_InHand] = deque()
         self._changed = asyncio.Event()
+        self._given_up = asyncio.Event()
         self._epoch: Epoch | None = None
         self._next: dict[int, int] = {}
         self._stopping = self._intake_over = self._leaving = False
         self._error: BaseException | None = None
-        self._outlet = self._make_outlet()
+        self._outlet = Outlet(stream)
         self._careful: Outlet | None = None
         self._intake = Intake(stream, _Posting(self._loop, self))
 
@@ -93,7 +91,7 @@ class Session:
             PenstockError: the stream cannot go on.
         """
         try:
-            await self._outlet.open(self._topics())
+            await self._outlet.open()
             self._intake.start()
             try:
                 await self._deliver()
@@ -113,6 +111,7 @@ class Session:
             self._give_up()
 
     def _give_up(self) -> None:
+        self._given_up.set()
         self._outlet.give_up()
         if self._careful is not None:
             self._careful.give_up()
@@ -137,6 +136,7 @@ class Session:
         if batch.epoch.is_over:
             self._intake.done(batch)
             return
+        self._outage.over()
         self._metrics.records.inc(len(batch.records))
         task = self._loop.create_task(self._process(batch))
         task.add_done_callback(lambda _: self._changed.set())
@@ -151,7 +151,7 @@ class Session:
 
     def noticed(self, error: KafkaError) -> None:
         """Something that librdkafka gets over by itself."""
-        _log.warning("Kafka at %s: %s; nothing is lost", self._stream.kafka.bootstrap, error.str())
+        self._outage.noticed(error)
 
     def watermarks(self, high: dict[int, int]) -> None:
         """The end of each partition."""
@@ -233,16 +233,36 @@ class Session:
         self._next |= last
 
     async def _commit_offsets(self, offsets: list[TopicPartition]) -> None:
+        doing = "committing offsets"
         while True:
-            try:
-                await aside(self._intake.commit, offsets)
-            except KafkaException as error:
-                cause: KafkaError = error.args[0]
-                if not cause.retriable() or self._stopping:
-                    raise raised(cause, "committing offsets", self._stream.kafka) from None
-                await asyncio.sleep(_LONGEST_TRANSACTION)
-            else:
+            error = await self._committed(offsets)
+            if error is None:
                 return
+            if isinstance(error, Rejoin):
+                raise error
+            cause: KafkaError = error.args[0]
+            if not cause.retriable():
+                raise raised(cause, doing, self._stream.kafka)
+            await asyncio.sleep(_LONGEST_TRANSACTION)
+
+    async def _committed(self, offsets: list[TopicPartition]) -> BaseException | None:
+        future: asyncio.Future[BaseException | None] = self._loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if not future.done():
+                future.set_result(error)
+
+        def told(error: BaseException | None) -> None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(settle, error)
+
+        self._intake.commit(offsets, told)
+        given_up = self._loop.create_task(self._given_up.wait())
+        given_up.add_done_callback(lambda _: settle(Rejoin("committing offsets: the broker is away")))
+        try:
+            return await future
+        finally:
+            given_up.cancel()
 
     def _finished(self, in_hand: _InHand) -> None:
         records = len(in_hand.batch.records)
@@ -303,19 +323,34 @@ class Session:
             async with asyncio.timeout(_LEAVE_WITHIN):
                 await aside(self._intake.leave)
 
-    def _topics(self) -> tuple[str, str]:
-        return self._stream.sink.topic, self._stream.dead_letter
-
-    def _make_outlet(self, *, alone: bool = False) -> Outlet:
-        # A new id for each membership: a worker that was taken for dead is fenced by its membership (KIP-447).
-        own = f"{self._stream.kafka.group}-{uuid4().hex}" if self._stream.guarantee == "exactly_once" else ""
-        return Outlet(self._stream, transactional_id=own, batch_bytes=BATCH_BYTES, alone=alone)
-
     async def _careful_outlet(self) -> Outlet:
         if self._careful is None:
-            self._careful = self._make_outlet(alone=True)
-            await self._careful.open(self._topics())
+            self._careful = Outlet(self._stream, alone=True)
+            await self._careful.open()
         return self._careful
+
+
+class _Outage:
+    """Says once that the broker is away, or what else librdkafka gets over by itself, and that it is over."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._since = 0.0
+        self._said = ""
+
+    def noticed(self, error: KafkaError) -> None:
+        """Something is not well."""
+        if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
+            return  # one connection of several
+        if error.str() != self._said:
+            self._since, self._said = self._since or monotonic(), error.str()
+            _log.warning("Kafka at %s: %s; waiting, nothing is lost", self._address, error.str())
+
+    def over(self) -> None:
+        """Records come again."""
+        if self._since:
+            _log.info("Kafka at %s: back after %.1f s", self._address, monotonic() - self._since)
+            self._since, self._said = 0.0, ""
 
 
 class _Posting:

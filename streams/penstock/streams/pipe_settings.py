@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
+
 from .librdkafka import librdkafka_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .spec import Kafka, Stream
 
 # Records that librdkafka fetches ahead: enough to keep a fast model supplied, small beside the worker itself.
@@ -20,7 +25,9 @@ _FETCH_WAIT_MS: Final = 100
 _HEARTBEATS: Final = 4
 # Every record of a burst joins its batch, and a single one is not held up noticeably.
 _LINGER_MS: Final = 5
-BATCH_BYTES: Final = 900_000  # below the 1,048,588 that a broker takes unless told otherwise
+_BATCH_BYTES: Final = 900_000  # below the 1,048,588 that a broker takes unless told otherwise
+_BATCH_FRAME: Final = 100  # what librdkafka does not count of a batch
+_ASK_WITHIN: Final = 5.0
 # What is too large for the broker, the broker says; this only bounds what one record may need here.
 _LARGEST: Final = 64 << 20
 _QUEUE_KIB: Final = 128 << 10
@@ -89,6 +96,31 @@ def producer_settings(stream: Stream, *, transactional_id: str, batch_bytes: int
         # its membership.
         settings["transaction.timeout.ms"] = round(stream.kafka.session_timeout * 1000)
     return settings
+
+
+def largest_batch(kafka: Kafka, topics: Sequence[str]) -> int:
+    """Bytes of a batch that each of ``topics`` takes, so that only a record that is too large itself is refused.
+
+    Where the broker does not tell, it is the usual value.
+
+    Raises:
+        KafkaException: no answer in time.
+        SetupError: a secret is not in the environment.
+    """
+    admin = AdminClient(_client_settings(kafka))
+    asked = admin.describe_configs(
+        [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics], request_timeout=_ASK_WITHIN
+    )
+    most = _BATCH_BYTES
+    for reply in asked.values():
+        try:
+            limit = reply.result()["max.message.bytes"].value
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise
+        else:
+            most = min(most, max(1, int(limit) - _BATCH_FRAME))
+    return most
 
 
 def _client_settings(kafka: Kafka) -> dict[str, Any]:
