@@ -1,57 +1,54 @@
-"""The answers to a batch of payloads: few calls where all is well, and one bad payload fails alone.
+"""The answers to a batch of records: few calls where all is well, and one bad record fails alone.
 
-A failed call is followed by what `fates.fate` says: halving until the bad payload is alone (`_settle`), waiting, or the
+A failed call is followed by what `fates.fate` says: halving until the bad record is alone (`_settle`), waiting, or the
 end of the stream (`_try`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from penstock.proto import Overloaded, PenstockError, ServiceError
+from penstock.proto.trace_context import new_span
 
-from .calls import Answer
 from .fates import Fate, fate
 from .patience import BackOff
 from .room import Room
-from .stacking import groups, rows_of, split, stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from penstock.proto import Payload
+    from penstock.proto.trace_context import Trace
 
     from .calls import Caller
     from .metrics import Metrics
     from .patience import Patience
     from .spec import Stream
+    from .stacking import Group
 
-_DOUBTS: Final = 3  # tries of a single payload before another one is asked to find out whether the service works
+_DOUBTS: Final = 3  # tries of a single record before another one is asked to find out whether the service works
 
 
 @dataclass(slots=True)
-class Question:
-    """One payload, and what came of it.
+class _Turn:
+    """One batch.
 
     Attributes:
-        payload: what is asked.
-        puid: of the record; it goes with the call where the record has a call of its own.
-        answer: the prediction; None until there is one.
-        error: why there is none.
-        attempts: calls that it took part in.
-        seconds: from the start of the batch to the outcome.
+        puids: of its records.
+        traces: that its records belong to.
+        started: when it began.
+        settled: the groups that have an outcome.
     """
 
-    payload: Payload
-    puid: str
-    answer: Answer | None = None
-    error: PenstockError | None = None
-    attempts: int = 0
-    seconds: float = 0.0
+    puids: Sequence[bytes]
+    traces: Mapping[int, Trace]
+    started: float
+    settled: list[Group] = field(default_factory=list)
 
 
 class Asker:
@@ -60,64 +57,65 @@ class Asker:
     def __init__(self, stream: Stream, caller: Caller, patience: Patience, metrics: Metrics) -> None:
         self._caller = caller
         self._metrics = metrics
-        self._most_rows = stream.batch.rows
         self._room = Room(stream.service.concurrency, stream.batch.rows)
         self._back_off = BackOff(patience, stream.service.address or "the model")
         self._row_by_row = True
         self._proof: Payload | None = None
 
-    async def ask(self, questions: Sequence[Question]) -> None:
-        """Put an answer or an error to each question.
+    async def ask(self, groups: Sequence[Group], puids: Sequence[bytes], traces: Mapping[int, Trace]) -> list[Group]:
+        """The records in groups that each have an answer or, alone, an error.
+
+        Args:
+            groups: of one batch.
+            puids: of its records, by place; a record's own goes with a call that it has to itself.
+            traces: that its records belong to, by place; likewise.
 
         Raises:
             Abandoned: the waiting was ended.
             PenstockError: the stream cannot go on; nothing was decided about what has no outcome yet.
         """
-        started = perf_counter()
-        together = self._together(questions)
-        if len(together) == 1:
-            await self._settle(together[0], started)
-            return
+        turn = _Turn(puids, traces, perf_counter())
+        if not self._row_by_row:
+            groups = [single for group in groups for single in group.singles()]
+        if len(groups) == 1:
+            await self._settle(groups[0], turn)
+            return turn.settled
         try:
             async with asyncio.TaskGroup() as tasks:
-                for group in together:
-                    tasks.create_task(self._in_turn(group, started))
+                for group in groups:
+                    tasks.create_task(self._in_turn(group, turn))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
+        return turn.settled
 
-    def _together(self, questions: Sequence[Question]) -> list[list[Question]]:
-        if not self._row_by_row:
-            return [[question] for question in questions]
-        return [[questions[i] for i in group] for group in groups([q.payload for q in questions], self._most_rows)]
+    async def _in_turn(self, group: Group, turn: _Turn) -> None:
+        async with self._room.taken(sum(group.rows)):
+            await self._settle(group, turn)
 
-    async def _in_turn(self, group: list[Question], started: float) -> None:
-        async with self._room.taken(sum(rows_of(question.payload) for question in group)):
-            await self._settle(group, started)
-
-    async def _settle(self, group: list[Question], started: float, *, is_bad: bool = False) -> bool:
-        """Settle each question of a group; whether the whole group was answered by one call.
+    async def _settle(self, group: Group, turn: _Turn, *, is_bad: bool = False) -> bool:
+        """Settle each record of a group; whether the whole group was answered by one call.
 
         With ``is_bad`` the other half of a failed batch was fine, so that asking this half as a whole would be a
         wasted call.
         """
-        if len(group) == 1 or not is_bad:
-            error = await self._try(group, started)
-            if error is None:
-                return True
-            if len(group) == 1:
-                group[0].error, group[0].seconds = error, perf_counter() - started
-                return False
-        half = len(group) // 2
-        was_fine = await self._settle(group[:half], started)
-        await self._settle(group[half:], started, is_bad=was_fine)
+        is_single = len(group.members) == 1
+        if is_single or not is_bad:
+            error = await self._try(group, turn)
+            if error is None or is_single:
+                group.error, group.seconds = error, perf_counter() - turn.started
+                turn.settled.append(group)
+                return error is None
+        half, rest = group.halves()
+        was_fine = await self._settle(half, turn)
+        await self._settle(rest, turn, is_bad=was_fine)
         return False
 
-    async def _try(self, group: list[Question], started: float) -> PenstockError | None:
+    async def _try(self, group: Group, turn: _Turn) -> PenstockError | None:
         """Ask for a group, waiting for the service where it is away; the error that is the group's own fault."""
         overloaded = doubts = 0
         works = False
         while True:
-            error = await self._call(group, started)
+            error = await self._call(group, turn)
             if error is None:
                 self._back_off.over()
                 return None
@@ -128,11 +126,11 @@ class Asker:
                     return error
                 case Fate.DOUBT:
                     doubts += 1
-                    if len(group) > 1 or works:
+                    if len(group.members) > 1 or works:
                         return error
                 case Fate.WAIT if isinstance(error, Overloaded):
                     overloaded += 1
-                    if len(group) > 1 and overloaded > 1:
+                    if len(group.members) > 1 and overloaded > 1:
                         return error
             await self._wait(error)
             if doubts >= _DOUBTS and self._proof is not None:
@@ -152,24 +150,24 @@ class Asker:
         self._metrics.waits.inc()
         await self._back_off.wait(error.message)
 
-    async def _call(self, group: list[Question], started: float) -> PenstockError | None:
-        payloads = [question.payload for question in group]
-        for question in group:
-            question.attempts += 1
-        puid = group[0].puid if len(group) == 1 else uuid4().hex
+    async def _call(self, group: Group, turn: _Turn) -> PenstockError | None:
+        group.attempts += 1
+        group.puid, group.span = uuid4().hex, new_span()
+        headers = None
+        if len(group.members) == 1:
+            place = group.members[0]
+            group.puid = turn.puids[place].decode()
+            if place in turn.traces:
+                headers = turn.traces[place].headers(group.span)
         try:
-            with self._metrics.call(len(group)):
-                reply = await self._caller.predict(stack(payloads), puid)
+            with self._metrics.call(len(group.members)):
+                answer = await self._caller.predict(group.payload, group.puid, headers)
         except PenstockError as error:
             return error
-        parts = split(reply.payload, payloads)
-        if parts is None:
+        if not group.is_answered_by(answer.payload):
             # A model that does not answer row by row will not do so with the next batch either.
             self._row_by_row = False
             return ServiceError("the answer does not have a row for each row that was asked", code="ROWS_DIFFER")
-        self._proof = payloads[0]
-        seconds = perf_counter() - started
-        for question, part in zip(group, parts, strict=True):
-            question.answer = Answer(part, reply.model, reply.version)
-            question.seconds = seconds
+        self._proof = group.part(0, 1).payload if len(group.members) > 1 else group.payload
+        group.answer = answer
         return None

@@ -10,7 +10,7 @@ from penstock.client import AsyncClient, Retries, Tls
 from penstock.proto import PenstockError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from penstock.proto import Payload
 
@@ -37,8 +37,13 @@ class Answer(NamedTuple):
 class Caller(Protocol):
     """Something that answers."""
 
-    async def predict(self, payload: Payload, puid: str) -> Answer:
+    async def predict(self, payload: Payload, puid: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask once.
+
+        Args:
+            payload: what is asked.
+            puid: of the call.
+            headers: for the transport, where there is one: ``traceparent``.
 
         Raises:
             PenstockError: whatever went wrong.
@@ -90,9 +95,9 @@ class RemoteModel:
         self._client = client
         self._name: tuple[str, str] | None = None
 
-    async def predict(self, payload: Payload, puid: str) -> Answer:
+    async def predict(self, payload: Payload, puid: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask once."""
-        reply = await self._client.predict(payload, kind=payload.kind, puid=puid)
+        reply = await self._client.predict(payload, kind=payload.kind, puid=puid, headers=headers)
         model, version = reply.model, reply.version
         if not model:
             model, version = await self._told()

@@ -10,7 +10,7 @@ from penstock.proto import Message, Meta, ServiceError, SetupError
 from .calls import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from penstock.proto import Payload
@@ -23,7 +23,7 @@ class LocalModel:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def predict(self, payload: Payload, puid: str) -> Answer:
+    async def predict(self, payload: Payload, puid: str, headers: Mapping[str, str] | None = None) -> Answer:  # noqa: ARG002  (no transport takes them)
         """Ask once."""
         reply = await self._service.predict(Message(payload, Meta(puid=puid)))
         if reply.payload is None:
