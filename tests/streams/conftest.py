@@ -279,14 +279,20 @@ def case(request: pytest.FixtureRequest, cluster: Cluster, model: Path, tmp_path
 @pytest.fixture
 def working() -> Callable[[Stream], Any]:
     """A worker that runs as long as the block does, in the loop of the test."""
-    return _working
+    from penstock.streams.engine import worker as worker_of
+
+    return lambda stream: _running(worker_of(stream))
+
+
+@pytest.fixture
+def running() -> Callable[[Worker], Any]:
+    """The same for a worker that is made already."""
+    return _running
 
 
 @asynccontextmanager
-async def _working(stream: Stream) -> AsyncIterator[Worker]:
-    from penstock.streams.engine import worker as worker_of
-
-    worker, ready = worker_of(stream), asyncio.Event()
+async def _running(worker: Worker) -> AsyncIterator[Worker]:
+    ready = asyncio.Event()
     task = asyncio.create_task(worker.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=60)

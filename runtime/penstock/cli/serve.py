@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    model: Annotated[Path, typer.Option(help="An .onnx or .tflite file, or a folder with one or with a SeldonWrapper.")],
+    model: Annotated[Path, typer.Option(help="A .onnx or .tflite file, or a folder with one or a SeldonWrapper.")],
     name: Annotated[str, typer.Option(help="Of model and service; the file's or folder's own where not given.")] = "",
     version: Annotated[str, typer.Option(help="Of the model, as its metadata tell it.")] = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -65,10 +65,9 @@ class Worker:
         async with AsyncExitStack() as stack:
             await ensure_topics(self._stream)
             answers = await stack.enter_async_context(caller(self._stream.service))
-            self._connect(answers)
-            stack.push_async_callback(self._delivery.close)
             folder = stack.enter_context(TemporaryDirectory(prefix="penstock-stream-"))
-            app = make_app(self._stream, self, loop, Path(folder))
+            app = await self._open(answers, loop, Path(folder))
+            stack.push_async_callback(self._close)
             app.on_startup_finished = _calling(ready)
             stack.push_async_callback(self._stop_app, app)
             await app.start()
@@ -114,15 +113,25 @@ class Worker:
         else:
             self._patience.resume()
 
-    def _connect(self, answers: Caller) -> None:
+    async def _open(self, answers: Caller, loop: asyncio.AbstractEventLoop, folder: Path) -> StreamApp:
+        """Make what the work needs, and the app that gives it out."""
         self._processor = Processor(self._stream, answers, self._patience, self.metrics)
         self._delivery = Delivery(self._stream, self._patience, self._processor.refused)
+        return make_app(self._stream, self, loop, folder)
+
+    async def _close(self) -> None:
+        """End what `_open` has made, except the app."""
+        await self._delivery.close()
+
+    async def _outcome(self, records: list[Record]) -> None:
+        """Steps 2 to 5 for a batch."""
+        messages = await self._processor.process(records)  # steps 2 and 3: read and ask
+        await self._delivery.deliver(messages)  # steps 4 and 5: write and wait for the broker
 
     async def _insist(self, app: StreamApp, records: list[Record]) -> None:
         while True:
             try:
-                messages = await self._processor.process(records)  # steps 2 and 3: read and ask
-                await self._delivery.deliver(messages)  # steps 4 and 5: write and wait for the broker
+                await self._outcome(records)
             except Abandoned:
                 if self._stopping or app.rebalancing:
                     raise

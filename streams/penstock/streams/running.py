@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from .engine import worker as worker_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .engine import Worker
     from .spec import Stream
 
@@ -21,16 +23,29 @@ _log = logging.getLogger("penstock.streams")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NOT_AGAIN = 10.0
 # They repeat in many lines what the stream tells in one.
-_TALKATIVE = ("faust", "mode", "aiokafka", "penstock.streams.faust_app", "penstock.streams.faust_transport")
+_TALKATIVE = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "penstock.streams.faust_app",
+    "penstock.streams.faust_transport",
+    "penstock.streams.forecast.table",
+)
 
 
 def run_worker(
-    stream: Stream, *, metrics_port: int | None = None, interval: float = 5.0, verbose: bool = False
+    stream: Stream,
+    *,
+    make: Callable[[], Worker] | None = None,
+    metrics_port: int | None = None,
+    interval: float = 5.0,
+    verbose: bool = False,
 ) -> None:
     """Run a worker in this process until SIGTERM or SIGINT.
 
     Args:
         stream: its spec.
+        make: makes the worker; by default one of the stream's engine.
         metrics_port: of 127.0.0.1, for Prometheus; None shows none.
         interval: seconds between two lines of progress.
         verbose: whether Faust and aiokafka log, too.
@@ -39,11 +54,11 @@ def run_worker(
         PenstockError: it cannot start, or cannot go on.
     """
     _set_up_log(verbose=verbose)
-    asyncio.run(_run(stream, metrics_port, interval))
+    asyncio.run(_run(stream, make or (lambda: worker_of(stream)), metrics_port, interval))
 
 
-async def _run(stream: Stream, metrics_port: int | None, interval: float) -> None:
-    worker = worker_of(stream)
+async def _run(stream: Stream, make: Callable[[], Worker], metrics_port: int | None, interval: float) -> None:
+    worker = make()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, worker.stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ class Table:
         """The table under ``key``; an empty one where it is not there."""
         self._known.add(key)
         return Table(self._file, f"{self._name}.{key}" if self._name else key, self._values.get(key, {}))
+
+    def names(self) -> tuple[str, ...]:
+        """What is there, for a table whose keys are names of the user's own."""
+        return tuple(self._values)
 
     def text(self, key: str, default: str = _REQUIRED) -> str:
         """A text that is not empty."""
@@ -75,6 +80,14 @@ class Table:
         value = self._take(key, default)
         if type(value) not in (int, float) or not least <= value <= most:
             raise self.error(key, f"is a number of seconds from {least:g} to {most:g}, not {_shown(value)}")
+        return float(value)
+
+    def number(self, key: str, default: float = _REQUIRED, *, above: float = -inf, below: float = inf) -> float:
+        """A finite number between two others."""
+        value = self._take(key, default)
+        if type(value) not in (int, float) or not above < value < below:
+            between = f" above {above:g}" * (above > -inf) + f" below {below:g}" * (below < inf)
+            raise self.error(key, f"is a number{between}, not {_shown(value)}")
         return float(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
