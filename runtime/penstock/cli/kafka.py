@@ -1,4 +1,4 @@
-"""``penstock kafka``: real Kafka on this machine, for trying out and for tests."""
+"""``penstock kafka``: real Kafka on this machine, for trying out and for tests; and the topics of any Kafka."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli.local import NOT_RUNNING, Output, Shown, age, refuse_windows, show_json, show_rows
+from penstock.cli.topics._consuming import CONSUME, consume
+from penstock.cli.topics._listing import LAG, TOPICS, lag, topics
+from penstock.cli.topics._producing import PRODUCE, produce
 
 if TYPE_CHECKING:
     from penstock.deploy.kafka import Broker, BrokerStatus
@@ -52,10 +55,16 @@ Data = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(no_args_is_help=True, help="A local Kafka broker: up, status, down.")
+    group = typer.Typer(
+        no_args_is_help=True, help="A local Kafka: up, status, down; topics of any: topics, produce, consume, lag."
+    )
     group.command("up", epilog=_UP)(up)
     group.command("status", epilog=_STATUS)(status)
     group.command("down", epilog=_DOWN)(down)
+    group.command("topics", epilog=TOPICS)(topics)
+    group.command("produce", epilog=PRODUCE)(produce)
+    group.command("consume", epilog=CONSUME)(consume)
+    group.command("lag", epilog=LAG)(lag)
     app.add_typer(group, name="kafka")
 
 

@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.cli import main
+from ..typed import Ran, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .conftest import Letters
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
 
-class Ran(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
+def dlq(*arguments: str) -> Ran:
+    return typed("dlq", *arguments)
 
 
-@pytest.fixture
-def dlq(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """The command in this process: a dozen new ones would take most of the time."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["penstock", "dlq", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ran(int(ended.value.code or 0), *capfd.readouterr())
-
-    return run
-
-
-def test_a_day_with_dead_letters(letters: Letters, dlq: Callable[..., Ran]) -> None:
+def test_a_day_with_dead_letters(letters: Letters) -> None:
     letters.add(b"{nope", b"station-1", [("puid", b"p-1"), ("a", None), ("a", b"\xff")])
     letters.add(b"[1, 2]", b"station-2", reason="MODEL_FAILED")
     letters.add(None, b"station-3", reason="NULL_VALUE")
@@ -71,7 +52,7 @@ def test_a_day_with_dead_letters(letters: Letters, dlq: Callable[..., Ran]) -> N
     assert dlq("list", *there, "--all").stdout == ""
 
 
-def test_what_is_asked_before_a_purge(letters: Letters, dlq: Callable[..., Ran]) -> None:
+def test_what_is_asked_before_a_purge(letters: Letters) -> None:
     letters.add(b"1")
     letters.flush()
     there = ("--topic", letters.dead, "--bootstrap", letters.cluster.address)
@@ -81,7 +62,7 @@ def test_what_is_asked_before_a_purge(letters: Letters, dlq: Callable[..., Ran])
     assert dlq("purge", *there, "--yes", "--output", "json").stdout == '{"noted": 1, "deleted": 1, "left": 0}\n'
 
 
-def test_what_is_wrong_is_one_line(letters: Letters, dlq: Callable[..., Ran]) -> None:
+def test_what_is_wrong_is_one_line(letters: Letters) -> None:
     there = ("--topic", letters.dead, "--bootstrap", letters.cluster.address)
     letters.write(letters.dead, b"from elsewhere", None, [])
     letters.flush()

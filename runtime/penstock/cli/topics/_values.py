@@ -111,7 +111,7 @@ def drawn(value: bytes | None, kind: Kind | None = None) -> Any:
         return Text("(no value: a tombstone)", style="dim")
     shown = json_of(value, kind)
     if kind == "binData" or (isinstance(shown, dict) and set(shown) == {"base64"}):
-        return Text(f"{len(value):,} bytes, {_look(value)}\n{_hexdump(value)}")
+        return Text(f"{len(value):,} bytes, {look_of(value)}\n{_hexdump(value)}")
     text = shown if isinstance(shown, str) and kind != "jsonData" else json.dumps(shown, ensure_ascii=False)
     if len(text) > _LONGEST:
         return Text(f"{text[:_LONGEST]} … ({len(text):,} characters)")
@@ -129,7 +129,8 @@ def _guessed(value: bytes) -> Any:
         return text if text is not None and not text.startswith("0x") else {"base64": b64encode(value).decode()}
 
 
-def _look(value: bytes) -> str:
+def look_of(value: bytes) -> str:
+    """What bytes begin like."""
     for signature, name in _SIGNATURES.items():
         if value.startswith(signature):
             return name
