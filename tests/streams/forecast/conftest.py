@@ -176,3 +176,17 @@ def forecasting(running: Callable[[Any], Any]) -> Callable[[Forecast], Any]:
         return running(ForecastWorker(forecast))
 
     return begin
+
+
+@pytest.fixture
+def python_model(tmp_path: Path) -> Callable[[str], Path]:
+    """``python_model(body)`` is a model whose ``predict(X)`` has this one line."""
+
+    def write(body: str) -> Path:
+        folder = tmp_path / "model"
+        folder.mkdir()
+        lines = ["class SeldonWrapper:", "    def predict(self, X, names=None):", f"        {body}", ""]
+        (folder / "SeldonWrapper.py").write_text("\n".join(lines))
+        return folder
+
+    return write

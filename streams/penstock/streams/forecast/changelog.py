@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_REPLICAS: Final = 3
 _WITHIN: Final = 30.0
+_STOP_WITHIN: Final = 5.0
 _SETTINGS: Final = {
     "cleanup.policy": "compact",
     # Segments of this size are read back in seconds; only those that are full are compacted.
@@ -118,5 +120,8 @@ class Changelog:
     async def close(self) -> None:
         """End the connection; what was written is written."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        if producer is None:
+            return
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(_STOP_WITHIN):
+                await producer.stop()

@@ -64,10 +64,8 @@ def _line(columns: tuple[str, ...], value: bytes) -> dict[str, str | float]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise PayloadError(f"the record is no line of CSV: {error}", code="INVALID_CSV") from None
     if len(rows) != 1 or len(rows[0]) != len(columns):
-        cells = sum(map(len, rows))
-        raise PayloadError(
-            f"a line of {len(columns)} columns is wanted, not {cells} in {len(rows)}", code="INVALID_CSV"
-        )
+        came = f"{sum(map(len, rows))} in {len(rows)} lines"
+        raise PayloadError(f"a record is one line of {len(columns)} columns, not {came}", code="INVALID_CSV")
     return {column: _number_if_it_is(cell.strip()) for column, cell in zip(columns, rows[0], strict=True)}
 
 

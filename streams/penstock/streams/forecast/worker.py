@@ -63,6 +63,7 @@ class ForecastWorker(Worker):
         await ensure_changelog(self._forecast)
         shape = await self._shape(answers)
         app = make_app(self._stream, self, loop, folder)
+        app.conf.table_standby_replicas = 0  # a standby would be read back from the beginning all the same
         self._table = SeriesTable(app, self._forecast.changelog, self._quality.keep_only)
         self._forecaster = Forecaster(
             self._forecast,
