@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .kafka_demo import KafkaDemo
+    from .mqtt_demo import MqttDemo
     from .nifi_demo import NiFiDemo
     from .running import Ports
+
+    Demo: TypeAlias = KafkaDemo | MqttDemo | NiFiDemo
 
 _EXAMPLES = """
 [bold]Examples[/]
@@ -25,6 +28,8 @@ penstock demo --images 20000
 penstock demo --nifi --keep     [dim]# leaves NiFi and the service running, to look at the canvas[/]
 
 penstock demo --stop            [dim]# stops them[/]
+
+penstock demo --mqtt            [dim]# forecasts for base stations, over MQTT[/]
 """
 
 Port = Annotated[int | None, typer.Option(help="[dim]\\[default: the usual one, else a free one][/]", min=1, max=65535)]
@@ -38,13 +43,19 @@ def register(app: typer.Typer) -> None:
 def demo(
     *,
     nifi: Annotated[bool, typer.Option("--nifi", help="On a NiFi canvas instead: images over SFTP.")] = False,
+    mqtt: Annotated[bool, typer.Option("--mqtt", help="Over MQTT instead: forecasts for base stations.")] = False,
     images: Annotated[
         int | None,
-        typer.Option(help="How many images to send. [dim]\\[default: 6000, with --nifi 60][/]", min=1, max=10_000_000),
+        typer.Option(
+            help="How many images, or with --mqtt readings, to send. [dim]\\[default: 6000, with --nifi 60][/]",
+            min=1,
+            max=10_000_000,
+        ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print the addresses.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what an earlier --keep has left.")] = False,
     kafka_port: Port = None,
+    mqtt_port: Port = None,
     nifi_port: Port = None,
     grpc_port: Port = None,
     http_port: Port = None,
@@ -52,9 +63,10 @@ def demo(
     """Run the main job: real Kafka, a model trained on the spot, predictions while you watch.
 
     Starts a Kafka broker, trains a classifier on scanned digits, serves it, and streams images through it from one
-    topic to another. With --nifi: starts Apache NiFi (the first time it is fetched, 191 MB), puts the image
-    recognition flow on its canvas, and shows what NiFi's provenance tells of the predictions. Everything listens on
-    127.0.0.1 only and is stopped at the end.
+    topic to another. With --mqtt: starts an MQTT broker, trains a forecaster on the readings of base stations, and
+    lets the stations ask it, each at topics of its own. With --nifi: starts Apache NiFi (the first time it is fetched,
+    191 MB), puts the image recognition flow on its canvas, and shows what NiFi's provenance tells of the predictions.
+    Everything listens on 127.0.0.1 only and is stopped at the end.
     """
     from rich.console import Console
 
@@ -66,26 +78,33 @@ def demo(
         return
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupted)
-    ports = Ports(nifi_port if nifi else kafka_port, grpc_port, http_port)
-    _run(_demo(console, "nifi" if nifi else "kafka"), ports, images, console, "keep" if keep else "stop")
+    if mqtt and nifi:
+        raise typer.BadParameter("either this or --nifi", param_hint="--mqtt")
+    name = "mqtt" if mqtt else "nifi" if nifi else "kafka"
+    server_port = {"mqtt": mqtt_port, "nifi": nifi_port, "kafka": kafka_port}[name]
+    _run(_demo(console, name), Ports(server_port, grpc_port, http_port), images, console, "keep" if keep else "stop")
 
 
-def _demo(console: Console, name: str) -> KafkaDemo | NiFiDemo:
+def _demo(console: Console, name: str) -> Demo:
     if name == "kafka":
         from .kafka_demo import KafkaDemo
 
         return KafkaDemo(console)
+    if name == "mqtt":
+        from .mqtt_demo import MqttDemo
+
+        return MqttDemo(console)
     from .nifi_demo import NiFiDemo
 
     return NiFiDemo(console)
 
 
 def _stop(console: Console) -> bool:
-    kafka, nifi = (_demo(console, name).stack.take_down() for name in ("kafka", "nifi"))
-    return kafka or nifi
+    stopped = [_demo(console, name).stack.take_down() for name in ("kafka", "mqtt", "nifi")]
+    return any(stopped)
 
 
-def _run(show: KafkaDemo | NiFiDemo, ports: Ports, images: int | None, console: Console, afterwards: str) -> None:
+def _run(show: Demo, ports: Ports, images: int | None, console: Console, afterwards: str) -> None:
     from .steps import step
 
     show.stack.clear()
