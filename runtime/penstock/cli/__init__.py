@@ -11,7 +11,7 @@ from penstock.proto.errors import PenstockError
 if TYPE_CHECKING:
     import typer
 
-_GROUPS = ("serve", "predict", "stream", "forecast", "kafka", "dlq", "mqtt", "nifi", "flow", "demo")
+_GROUPS = ("serve", "predict", "stream", "forecast", "kafka", "dlq", "trace", "mqtt", "nifi", "flow", "demo")
 
 
 def build() -> typer.Typer:
