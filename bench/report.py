@@ -89,7 +89,7 @@ def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str | N
     path = RESULTS / file
     about = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": {"penstock": {name: version(name) for name in _OURS}}
         | ({REFERENCE: _of_peer(peer)} if peer else {}),
         "settings": dict(settings),
@@ -105,7 +105,7 @@ def commit() -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     return {
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
