@@ -20,7 +20,8 @@ from penstock.proto import DeadlineExceeded, PayloadError, PenstockError, SetupE
 from penstock.streams.headers import PUID
 from penstock.streams.patience import BackOff, Patience
 
-from .link import ERRORS, About, Link, LinkLost
+from .link import ERRORS, Link, LinkLost
+from .properties import About
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -118,9 +119,10 @@ class Client:
             DeadlineExceeded: no try was answered in time. SetupError: the broker does not allow it.
             PayloadError: the request has no place for its identity.
         """
-        started, puid = perf_counter(), puid or uuid4().hex
+        puid = puid or uuid4().hex
         attempts = self._settings.attempts if self._knows_replies else 1
         async with self._room:
+            started = perf_counter()
             tries: list[asyncio.Future[Arrival]] = []
             names: list[str] = []
             try:

@@ -22,6 +22,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from penstock.proto import ServiceError, SetupError
 from penstock.streams.calls import secret
 
+from .properties import About, Packed, about
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
@@ -55,25 +57,6 @@ class TakenOver(SetupError):  # noqa: N818  (likewise)
     """Another client with the same id has connected."""
 
     code = "SESSION_TAKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What travels beside a payload; all of it only with MQTT 5.
-
-    Attributes:
-        response_topic: where the sender wants the reply; empty for none.
-        correlation: what the reply is to carry so that the sender knows it; empty for none.
-        content_type: MIME type; empty for none.
-        expiry: seconds after which nobody wants the message; None for never.
-        user: names and values, in order.
-    """
-
-    response_topic: str = ""
-    correlation: bytes = b""
-    content_type: str = ""
-    expiry: int | None = None
-    user: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +158,18 @@ class Link:
         with suppress(aiomqtt.MqttError):  # it was gone before
             await self._client.__aexit__(kind, error, trace)
 
-    async def subscribe(self, topics: Sequence[str]) -> None:
-        """Listen at topics with QoS 1; what is retained there is not wanted.
+    async def subscribe(self, topics: Sequence[str], *, retained: bool = False) -> None:
+        """Listen at topics with QoS 1.
+
+        Args:
+            topics: or filters.
+            retained: whether what is retained there is wanted; an MQTT 3.1.1 broker sends it in any case.
 
         Raises:
             SetupError: the broker does not allow one of them. LinkLost: the connection is gone.
         """
-        options = SubscribeOptions(qos=1, retainHandling=_DO_NOT_SEND_RETAINED)
+        handling = 0 if retained else _DO_NOT_SEND_RETAINED
+        options = SubscribeOptions(qos=1, retainAsPublished=False, retainHandling=handling)
         for topic in topics:
             try:
                 codes = await (
@@ -193,6 +181,17 @@ class Link:
                 value = code if isinstance(code, int) else code.value
                 if value >= ERRORS:
                     raise SetupError(f"{self._where} does not let us listen at {topic}: {code}", code="NOT_ALLOWED")
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Get nothing new from there.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
+        try:
+            await self._client.unsubscribe(list(topics))
+        except aiomqtt.MqttError as error:
+            raise self._failed(error) from None
 
     async def arrived(self, most: int) -> list[Arrival]:
         """What has come; waits for the first.
@@ -227,7 +226,7 @@ class Link:
                 never told where the connection is lost before.
             retain: whether the broker keeps it for those who come later.
         """
-        properties = _properties(PacketTypes.PUBLISH, about) if self._is_5 and about else None
+        properties = Packed(about) if self._is_5 and about else None
         info = self._paho.publish(topic, payload, 1, retain, properties)
         if done is not None:
             self._state.waiting[info.mid] = done
@@ -266,7 +265,7 @@ class Link:
             message.mid,
             message.topic,
             message.payload,
-            _about(message.properties) if self._is_5 else About(),
+            about(message.properties) if self._is_5 else About(),
             message.qos,
             is_dup=message.dup,
             is_retained=message.retain,
@@ -324,28 +323,3 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise SetupError(f"the TLS files of the broker cannot be used: {error}", code="BAD_TLS") from None
     return context
-
-
-def _about(properties: Any) -> About:
-    return About(
-        getattr(properties, "ResponseTopic", ""),
-        getattr(properties, "CorrelationData", b""),
-        getattr(properties, "ContentType", ""),
-        getattr(properties, "MessageExpiryInterval", None),
-        tuple(getattr(properties, "UserProperty", ())),
-    )
-
-
-def _properties(packet: int, about: About) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    if about.response_topic:
-        properties.ResponseTopic = about.response_topic
-    if about.correlation:
-        properties.CorrelationData = about.correlation
-    if about.content_type:
-        properties.ContentType = about.content_type
-    if about.expiry is not None:
-        properties.MessageExpiryInterval = about.expiry
-    if about.user:
-        properties.UserProperty = list(about.user)
-    return properties

@@ -10,7 +10,7 @@ from penstock.proto import Kind, Payload, convert, encode
 from penstock.proto.trace_context import new_span
 from penstock.streams.headers import CALL, ELAPSED, MODEL, PUID, VERSION
 
-from .link import About
+from .properties import About
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

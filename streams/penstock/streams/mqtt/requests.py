@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from penstock.proto.trace_context import Trace
 
     from .book import Key
-    from .link import About, Arrival
+    from .link import Arrival
+    from .properties import About
     from .settings import ServerSettings
     from .topics import Tenant
 

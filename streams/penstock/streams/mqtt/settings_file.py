@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock.proto import Kind, SetupError
 from penstock.streams.pointers import Pointer
@@ -19,9 +19,6 @@ from penstock.streams.spec_table import Table
 
 from .settings import BrokerService, ClientSettings, ServedModel, ServerSettings, Tls
 from .topics import Pair
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _KINDS = tuple(Kind)
 _FORECAST = "forecast"
@@ -38,14 +35,15 @@ def load_server(path: str | Path) -> ServerSettings:
         SetupError: ``BAD_SPEC``, with the file, the key, and what is allowed there.
     """
     file, values = _read(path)
+    models = tuple(_model(each) for each in _several(file, values, "model"))
+    pairs = tuple(_pair(each, role="server") for each in _several(file, values, "queue_info"))
     table = Table(file, "", values)
     name = _id(table)
     source, id_field = _request(table.table("request"))
-    models = tuple(_model(each) for each in _several(file, table, values, "model"))
     settings = ServerSettings(
         id=name,
         broker=_broker(table.table("broker_service")),
-        pairs=tuple(_pair(each, role="server") for each in _several(file, table, values, "queue_info")),
+        pairs=pairs,
         models=models,
         source=source,
         id_field=id_field,
@@ -103,14 +101,12 @@ def _read(path: str | Path) -> tuple[Path, dict[str, Any]]:
     return file, values
 
 
-def _several(file: Path, table: Table, values: dict[str, Any], key: str) -> Iterator[Table]:
-    """The tables under a key that holds one or a list of them."""
-    if not isinstance(values.get(key), list):
-        yield table.table(key)
-        return
-    table.table(key) if not values[key] else None
-    for number, each in enumerate(values[key]):
-        yield Table(file, f"{key}[{number}]", each)
+def _several(file: Path, values: dict[str, Any], key: str) -> list[Table]:
+    """The tables under a key that holds one or a list of them, taken out of ``values``."""
+    found = values.pop(key, {})
+    if not isinstance(found, list) or not found:
+        return [Table(file, key, found)]
+    return [Table(file, f"{key}[{number}]", each) for number, each in enumerate(found)]
 
 
 def _id(table: Table) -> str:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
 from contextlib import suppress
@@ -25,7 +24,9 @@ from .answering import answerer
 from .book import Book
 from .link import ERRORS, NOBODY_LISTENS, Link, LinkLost, Will
 from .metrics import MqttMetrics
+from .places import Places, State
 from .requests import read_request
+from .standing_in import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("penstock.streams.mqtt")
 
 _LOOK_AGAIN: Final = 0.01
+_STATUS_COMES: Final = 1.0  # seconds after the subscription, if there is one
 
 
 class Worker:
@@ -53,7 +55,9 @@ class Worker:
     def __init__(self, settings: ServerSettings, name: str = "1") -> None:
         self._settings = settings
         self._identifier = f"{settings.id}-{name}"
-        self._status_topic = f"{settings.status_topic}/{name}"
+        self._places = Places(settings.status_topic, name, [model.name for model in settings.models])
+        self._listened = [_listened(settings, pair.requests) for pair in settings.pairs]
+        self._stand_ins = StandIns(settings, self._places, self._listened, self._take, self._is_busy)
         self._patience = Patience()
         self._book = Book(settings.remember)
         self._hand: dict[Request, Reply | None] = {}
@@ -94,7 +98,7 @@ class Worker:
         back_off = BackOff(self._patience, f"{self._settings.broker.host}:{self._settings.broker.port}")
         started, times = monotonic(), 0
         while not self._stopping.is_set():
-            will = Will(self._status_topic, self._status("offline"))
+            will = Will(self._places.topic(), self._places.status(State.LOST))
             link = Link(
                 self._settings.broker,
                 self._identifier,
@@ -104,7 +108,10 @@ class Worker:
             )
             try:
                 async with link:
-                    await link.subscribe([self._listened(pair.requests) for pair in self._settings.pairs])
+                    await link.subscribe([self._places.all], retained=True)
+                    if times:
+                        await self._check_name(link)
+                    await link.subscribe(self._listened)
                     back_off.over()
                     times += 1
                     self.metrics.reconnects.inc(1 if times > 1 else 0)
@@ -119,7 +126,7 @@ class Worker:
     async def _serve(self, link: Link, ready: Callable[[], None], answering: asyncio.Task[None]) -> None:
         """Serve over one connection, until it is lost, `stop` is called, or the answering cannot go on."""
         self._link = link
-        link.publish(self._status_topic, self._status("online"), retain=True)
+        link.publish(self._places.topic(), self._places.status(State.ONLINE), retain=True)
         for request, reply in self._hand.items():  # made while there was no connection, or lost with the last one
             if reply is not None:
                 self._publish(link, request, reply)
@@ -136,7 +143,8 @@ class Worker:
             raise outcome
         if self._stopping.is_set():
             await self._finish(answering)
-        await link.published(self._status_topic, self._status("offline"), retain=True)
+        await self._stand_ins.stop()
+        await link.published(self._places.topic(), self._places.status(State.OFFLINE), retain=True)
         if answering.done() and not self._stopping.is_set():
             answering.result()
 
@@ -155,7 +163,24 @@ class Worker:
                 self._take(arrival)
             await asyncio.sleep(0)
 
+    async def _check_name(self, link: Link) -> None:
+        """Make sure that our name is still ours; the status comes first, before it is replaced by a new one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STATUS_COMES):
+                while True:
+                    for arrival in await link.arrived(1):
+                        self._take(arrival)
+                        if arrival.topic == self._places.topic():
+                            self._places.check_own(arrival)
+                            return
+
     def _take(self, arrival: Arrival) -> None:
+        if self._places.is_status(arrival):
+            arrival.acknowledge()
+            self._places.heard(arrival)
+            if self._settings.share:
+                self._stand_ins.look()
+            return
         tenants = (pair.tenant(arrival.topic) for pair in self._settings.pairs)
         tenant = next((each for each in tenants if each is not None), None)
         if tenant is None or arrival.is_retained:
@@ -221,8 +246,9 @@ class Worker:
         for arrival in request.arrivals:
             arrival.acknowledge()
 
-    def _listened(self, pattern: str) -> str:
-        return f"$share/{self._settings.share}/{pattern}" if self._settings.share else pattern
+    def _is_busy(self, link: Link) -> bool:
+        return any(arrival.link is link for request in self._hand for arrival in request.arrivals)
 
-    def _status(self, state: str) -> bytes:
-        return json.dumps({"state": state, "models": [model.name for model in self._settings.models]}).encode()
+
+def _listened(settings: ServerSettings, pattern: str) -> str:
+    return f"$share/{settings.share}/{pattern}" if settings.share else pattern
