@@ -20,6 +20,10 @@ from penstock.streams.dead_letters import dead_letter
 from penstock.streams.records import Record
 from penstock.streams.spec import Kafka, Service, Sink, Source, Stream
 
+from ..better_model import better
+
+__all__ = ["better"]  # a fixture
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -17,29 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.streams.conftest import Case
-
     from penstock.streams import Stream
 
+    from ..conftest import Case
+
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
-
-BETTER = '''
-import numpy as np
-
-class SeldonWrapper:
-    """Answers every row with its sum, also those that the first version could not bear."""
-
-    def predict(self, X, features_names=None):
-        return np.asarray(X, dtype=float).sum(axis=1, keepdims=True)
-'''
-
-
-@pytest.fixture
-def better(tmp_path: Path) -> Path:
-    folder = tmp_path / "better"
-    folder.mkdir()
-    (folder / "SeldonWrapper.py").write_text(BETTER)
-    return folder
 
 
 async def test_that_a_bad_record_gets_its_result_once(

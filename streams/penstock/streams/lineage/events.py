@@ -109,6 +109,13 @@ def trace_id(headers: Headers) -> str:
     return found.trace_id if found else ""
 
 
+def _text(key: bytes | None) -> str | None:
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return f"0x{(key or b'').hex()}"
+
+
 def _filled(told: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in ("", None)}
 
