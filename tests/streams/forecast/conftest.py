@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import textwrap
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,7 +22,7 @@ from penstock.streams.forecast.spec_file import load_forecast
 from penstock.streams.forecast.training import train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from penstock.streams.forecast.spec import Forecast
 
@@ -153,6 +156,19 @@ class ForecastCase:
             {**json.loads(record.value), "puid": dict(record.headers)["puid"], "key": record.key}
             for record in self.cluster.read(self.sink)
         ]
+
+
+@contextmanager
+def program(spec: Path, log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as a process of its own."""
+    command = [sys.executable, "-m", "penstock.cli", "forecast", "run", str(spec), "--interval", "1", *options]
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 _numbers = count()

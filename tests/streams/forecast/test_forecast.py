@@ -6,19 +6,16 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..conftest import until
-from .conftest import LSTM, MEAN, SCALE, lstm_by_hand, needs_shared, onnx_by_hand, real_readings, windows_of
+from .conftest import LSTM, MEAN, SCALE, lstm_by_hand, needs_shared, onnx_by_hand, program, real_readings, windows_of
 from .conftest import waves as made_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from .conftest import ForecastCase
@@ -52,19 +49,6 @@ def assert_as_by_hand(
     assert [one["expected"] for one in told] == expected
     errors = [None if e is None else value - e for value, e in zip(values, expected, strict=True)]
     assert [one["error"] for one in told] == errors
-
-
-@contextmanager
-def program(spec: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker as a process of its own."""
-    command = [sys.executable, "-m", "penstock.cli", "forecast", "run", str(spec), "--interval", "1"]
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
 
 
 @needs_shared
