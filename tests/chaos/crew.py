@@ -36,6 +36,10 @@ class Crew:
         """What the workers have said, each in a file."""
         return [self._log(number) for number in range(len(self._processes))]
 
+    def process(self, number: int) -> psutil.Process:
+        """The process of a worker."""
+        return psutil.Process(self._processes[number].pid)
+
     def kill(self, number: int) -> None:
         """SIGKILL, and a new one in its place."""
         process = self._processes[number]

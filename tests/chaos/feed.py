@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
 _TICK = 0.02
+_PARTITIONS = 1 << 10  # more than any topic here has
 _HELD_BACK = 0.1  # of the records: so that the signals are given in the middle, however slow the machine is
 
 
@@ -23,17 +25,18 @@ class Feed(Thread):
     """Writes ``records`` records, ``rate`` in a second.
 
     Attributes:
-        places: partition and offset of each record that the broker has.
+        delivered: records that the broker has.
         rest: set to let it write the last tenth, too.
     """
 
     def __init__(self, address: str, topic: str, records: int, rate: float) -> None:
         super().__init__(daemon=True)
-        self.places: dict[int, tuple[int, int]] = {}
+        self.delivered = 0
         self.rest = Event()
         self._topic, self._records, self._rate = topic, records, rate
         self._over = Event()
         self._error = ""
+        self._places = array("q", [-1]) * records  # plain numbers: a soak has two million
         self._producer = Producer(
             {
                 "bootstrap.servers": address,
@@ -60,6 +63,11 @@ class Feed(Thread):
             self._producer.poll(_TICK)
         self._producer.flush(60)
 
+    def place(self, number: int) -> tuple[int, int]:
+        """Partition and offset of a record; an offset of -1 where the broker has not told it yet."""
+        offset, partition = divmod(self._places[number], _PARTITIONS)
+        return partition, offset
+
     def stop(self) -> None:
         """End it early."""
         self._over.set()
@@ -81,4 +89,5 @@ class Feed(Thread):
         partition, offset = message.partition(), message.offset()
         assert partition is not None
         assert offset is not None
-        self.places[number] = partition, offset
+        self._places[number] = offset * _PARTITIONS + partition
+        self.delivered += 1

@@ -43,6 +43,7 @@ topic = "{name}-dead"
 [kafka]
 bootstrap = "{address}"
 session_timeout = 6
+start_timeout = 120
 """
 BARE = (sys.executable, "-m", "tests.chaos.bare_loop")
 STREAM = (sys.executable, "-m", "penstock.cli", "stream", "run", "--interval", "1")
@@ -115,7 +116,7 @@ class _Run:
         self._broker, self._schedule, self._setting = broker, schedule, setting
         name = f"chaos-{uuid4().hex[:8]}"
         self._topics = Topics(broker.address, name, _PARTITIONS)
-        spec = _write_spec(folder, name, broker.address, setting)
+        spec = write_spec(folder, name, broker.address, setting)
         self._cleanup = ExitStack()
         self.crew = Crew([*setting.command, str(spec)], _WORKERS, folder)
         self._cleanup.callback(self.crew.end)
@@ -139,12 +140,12 @@ class _Run:
         self._feed.check()
         exits = tuple(self.crew.stop())
         verdict = judge(self._schedule.records, self._topics.read(isolation="read_committed"))
-        uncommitted = len(self._topics.read(isolation="read_uncommitted"))
+        uncommitted = sum(1 for _ in self._topics.read(isolation="read_uncommitted"))
         return Report(verdict, uncommitted, self.crew.gave_up, exits, seconds)
 
     def _done(self) -> bool:
         self._tick()
-        if len(self._feed.places) < self._schedule.records:
+        if self._feed.delivered < self._schedule.records:
             return False
         return sum(self._topics.committed().values()) == self._schedule.records and not self._frozen
 
@@ -206,7 +207,8 @@ class _Run:
             self.crew.kill(signal.worker)
 
 
-def _write_spec(folder: Path, name: str, address: str, setting: Setting) -> Path:
+def write_spec(folder: Path, name: str, address: str, setting: Setting) -> Path:
+    """Write the spec of a stream whose topics are those of `Topics`, and its model."""
     model = folder / "model"
     model.mkdir(exist_ok=True)
     (model / "SeldonWrapper.py").write_text(MODEL)

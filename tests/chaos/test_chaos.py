@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,7 +52,7 @@ def test_exactly_once_is_exactly_once(
     # A control: the kills did hit transactions that held records, and only read_committed keeps those from a reader.
     assert report.aborted > 0, why
     assert report.gave_up == 0, why
-    assert set(report.exits) == {0}, why
+    assert set(report.exits) <= {0, -signal.SIGTERM}, why  # the second where it had not yet begun
 
 
 def test_at_least_once_loses_none_and_shows_that_the_blows_are_hard(

@@ -14,7 +14,7 @@ from .questions import NUMBER
 from .verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from confluent_kafka import Message
 
@@ -64,23 +64,21 @@ class Topics:
         parts = self._asking.committed(self.places(self.source), 10)
         return {part.partition: max(0, part.offset) for part in parts}
 
-    def read(self, *, isolation: str) -> list[Outcome]:
+    def read(self, *, isolation: str) -> Iterator[Outcome]:
         """All results and dead letters, each partition in order."""
-        outcomes = []
         consumer = self.consumer(isolation)
         places = [*self.places(self.sink), *self.places(self.dead)]
         consumer.assign(places)
         ended: set[tuple[str | None, int | None]] = set()
-        until = time.monotonic() + 60
         while len(ended) < len(places):
-            assert time.monotonic() < until, "the outcomes could not be read to their end"
-            for message in consumer.consume(2000, 1):
+            messages = consumer.consume(2000, 30)
+            assert messages, "the outcomes could not be read to their end"
+            for message in messages:
                 if message.error():
                     ended.add((message.topic(), message.partition()))
                 else:
-                    outcomes.append(self.outcome(message))
+                    yield self.outcome(message)
         consumer.close()
-        return outcomes
 
     def outcome(self, message: Message) -> Outcome:
         """What a message of sink or dead letters says."""
@@ -124,8 +122,8 @@ class Watch(Thread):
 
     def _note(self, number: int) -> None:
         self.seen.add(number)
-        if number in self._feed.places:
-            partition, offset = self._feed.places[number]
+        partition, offset = self._feed.place(number)
+        if offset >= 0:
             self._newest[partition] = max(offset, self._newest.get(partition, -1))
 
 
