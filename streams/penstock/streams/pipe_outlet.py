@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -185,7 +186,8 @@ class Outlet:
 
     def _close(self) -> None:
         self._producer.purge()
-        self._producer.close()
+        with suppress(KafkaException):  # a producer that was fenced says so again, and is closed all the same
+            self._producer.close()
 
     def _failed(self, message: Outgoing, error: KafkaError, _: Any) -> None:
         self._failures.append((message, error))
