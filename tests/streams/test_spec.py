@@ -129,7 +129,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (
             'name = "iris"',
             'name = "iris"\nengine = "faust"\nguarantee = "exactly_once"',
-            'guarantee is exactly_once, which engine "faust" cannot give: its output is outside of the transaction. Use',
+            'guarantee is exactly_once, which engine "faust" cannot give: its output is outside of the transaction.',
         ),
         ("[sink]", "[sink", "is no TOML"),
         ("[source]", "source = 3\n[source2]", "source is a table; write it as [source]"),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # it has no types
 
 from penstock.proto import Kind, Payload, encode
 
-from .conftest import until
+from .conftest import on_each_engine, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ def headers(record: Any) -> dict[str, str]:
     return {name: value.decode() for name, value in record.headers}
 
 
+@on_each_engine
 async def test_each_record_is_answered_under_its_key_and_in_order(case: Case, working: Callable[..., Any]) -> None:
     for number in range(3000):
         case.cluster.send(case.source, b"[[-%d, 1]]" % number, key=b"station-%d" % (number % 17))
@@ -38,11 +40,14 @@ async def test_each_record_is_answered_under_its_key_and_in_order(case: Case, wo
         by_key[record.key].append(json.loads(record.value)[0][0])
     for key in range(17):
         assert by_key[b"station-%d" % key] == [1 - number for number in range(3000) if number % 17 == key]
+    # Each engine gives a key the partition that Kafka's own clients give it.
+    assert all(record.partition == (murmur2(record.key) & 0x7FFFFFFF) % 3 for record in answers)
     assert worker.metrics.totals()["calls"] < 300
     assert case.cluster.read(case.dead) == []
     assert case.cluster.committed(f"penstock-{case.name}", case.source) == 3000
 
 
+@on_each_engine
 async def test_without_keys_the_order_of_a_partition_stays(case: Case, working: Callable[..., Any]) -> None:
     for number in range(300):
         case.cluster.send(case.source, b"[[%d]]" % number, partition=number % 3)
@@ -74,6 +79,7 @@ async def test_a_result_tells_where_it_comes_from(case: Case, working: Callable[
     assert [value for name, value in results[b"a"].headers if name == "penstock-model"] == [b"sums"]
 
 
+@on_each_engine
 async def test_what_cannot_be_read_is_set_aside_as_it_was(case: Case, working: Callable[..., Any]) -> None:
     given = [("x", b"\x00\xff"), ("x", b""), ("puid", b"p")]
     case.cluster.send(case.source, b"[[1, 2]]", key=b"good", partition=1)
@@ -171,6 +177,7 @@ async def test_kinds_in_and_out(case: Case, working: Callable[..., Any], kind: s
     assert record.value == encode(Payload(form, expected))
 
 
+@on_each_engine
 @pytest.mark.parametrize(("policy", "results", "dead"), [("forward", 2, 1), ("skip", 1, 0), ("dead_letter", 1, 2)])
 async def test_a_record_without_a_value_goes_where_the_spec_says(
     case: Case, working: Callable[..., Any], policy: str, results: int, dead: int
@@ -199,6 +206,7 @@ async def _send_nothing(case: Case) -> None:
         await (await producer.send_batch(batch, case.source, partition=0))
 
 
+@on_each_engine
 async def test_a_result_too_large_for_the_broker_is_set_aside(case: Case, working: Callable[..., Any]) -> None:
 
     from kafka.admin import NewTopic  # type: ignore[import-untyped]  # it has no types
@@ -215,6 +223,7 @@ async def test_a_result_too_large_for_the_broker_is_set_aside(case: Case, workin
     assert len(json.loads(dead.value)) == 2000
 
 
+@on_each_engine
 async def test_transactions_of_the_source_leave_gaps_and_aborted_records(
     case: Case, working: Callable[..., Any]
 ) -> None:
