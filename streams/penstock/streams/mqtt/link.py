@@ -7,6 +7,7 @@ session. All of that reaching into aiomqtt is here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections import deque
@@ -34,6 +35,9 @@ ERRORS: Final = 128
 """Reason codes from here on are errors (MQTT 5.0, 2.4)."""
 NOBODY_LISTENS: Final = 16
 """Reason code of a publication that is well, and reaches nobody."""
+
+_quiet = logging.getLogger("penstock.streams.mqtt.paho")
+_quiet.setLevel(logging.CRITICAL)  # what it tells as errors is told by `LinkLost`, once and with what follows
 
 _V5 = 5
 _WAIT_FOR_BROKER = 5.0
@@ -129,8 +133,10 @@ class Link:
         self._client = _client(broker, identifier, in_flight=in_flight, session_expiry=session_expiry, will=will)
         self._paho: Any = self._client._client
         self._paho.manual_ack_set(on=True)
-        self._tell_aiomqtt: Any = self._paho.on_connect
+        self._tell_connected: Any = self._paho.on_connect
+        self._tell_disconnected: Any = self._paho.on_disconnect
         self._paho.on_connect = self._on_connect
+        self._paho.on_disconnect = self._on_disconnect
         self._paho.on_message = self._on_message
         self._paho.on_publish = self._on_publish
         self._watch: asyncio.Task[None] | None = None
@@ -144,6 +150,7 @@ class Link:
         try:
             await self._client.__aenter__()
         except aiomqtt.MqttError as error:
+            self._paho._sock_close()  # which aiomqtt leaves open where the broker did not let us in
             raise self._failed(error) from None
         self._watch = asyncio.create_task(self._until_lost())
         return self
@@ -257,7 +264,14 @@ class Link:
         most = _MOST_IN_FLIGHT if self._is_5 else _IN_FLIGHT_BEFORE_5
         # paho has its setter for the time before; how many the broker takes is known only now.
         client._max_inflight_messages = getattr(properties, "ReceiveMaximum", None) or most
-        self._tell_aiomqtt(client, data, flags, code, properties)
+        self._tell_connected(client, data, flags, code, properties)
+
+    def _on_disconnect(self, client: Any, data: Any, flags: Any, code: Any, properties: Any = None) -> None:
+        connected = self._client._connected
+        if connected.done():
+            self._tell_disconnected(client, data, flags, code, properties)
+        else:  # aiomqtt would wait for its whole time-out
+            connected.set_exception(aiomqtt.MqttCodeError(code))
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         arrival = Arrival(
@@ -305,6 +319,7 @@ def _client(
         username=broker.username or None,
         password=secret(broker.password_env) or None,
         keepalive=broker.keepalive,
+        logger=_quiet,
         timeout=_CONNECT_TIMEOUT,
         tls_context=_tls_context(broker.tls) if broker.tls else None,
         # A reply and an acknowledgement are small packets that follow each other: Nagle would hold each for 40 ms.
@@ -314,9 +329,21 @@ def _client(
     )
 
 
+class _ClosedOnFailure(ssl.SSLSocket):
+    """Closes itself where the handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  (as ssl has it)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls_context(tls: Tls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+        context.sslsocket_class = _ClosedOnFailure
         if tls.cert_file:
             password = secret(tls.key_password_env) or None
             context.load_cert_chain(tls.cert_file, tls.key_file, password)
