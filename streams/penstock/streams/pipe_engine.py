@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from penstock.proto import PenstockError, ServiceError, Unavailable
+from penstock.proto import PenstockError, ServiceError, SetupError, Unavailable
 
 from .calls import caller
 from .metrics import Metrics
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .spec import Stream
+
+_BEFORE_REJOINING: Final = 0.2
+_FINAL: Final = frozenset({"NO_TOPIC", "BAD_SPEC"})
 
 _log = logging.getLogger("penstock.streams")
 
@@ -86,14 +89,21 @@ class Worker:
     async def _before_rejoining(self, reason: str) -> None:
         self.metrics.rejoined.inc()
         _log.warning("%s; joins the group anew, nothing is lost", reason)
+        with suppress(Abandoned):
+            await self._patience.pause(_BEFORE_REJOINING)
+            while not await self._sees_topics():
+                await self._back_off.wait("no broker that tells its topics")
+
+    async def _sees_topics(self) -> bool:
         try:
-            while True:
-                await self._back_off.wait(reason)
-                with suppress(Unavailable):
-                    await self._has_topics()
-                    return
-        except Abandoned:
-            return
+            await self._has_topics()
+        except Unavailable:
+            return False
+        except SetupError as error:
+            if error.code in _FINAL:
+                raise
+            return False  # a broker that has just been started says many things
+        return True
 
     async def _has_topics(self) -> bool:
         """See to the topics; false where the worker was stopped meanwhile."""

@@ -64,7 +64,8 @@ class Outlet:
             Unauthenticated: the broker refuses.
         """
         most = await self._insist("asking for the topics' limits", largest_batch, self._kafka, self._topics)
-        self._producer = Producer(self._settings(batch_bytes=most))
+        # Without a callback a fatal error is raised by whatever is called next; here each call tells its own.
+        self._producer = Producer(self._settings(batch_bytes=most) | {"error_cb": _ignored})
         if self.is_transactional:
             await self._insist("opening the producer", self._producer.init_transactions, _ONE_TRY)
         for topic in self._topics:
@@ -212,6 +213,10 @@ class Outlet:
                 again = cause.retriable() or cause.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
                 if not again or cause.fatal() or cause.txn_requires_abort() or self._given_up.wait(_BETWEEN_TRIES):
                     raise raised(cause, doing, self._kafka) from None
+
+
+def _ignored(_: KafkaError) -> None:
+    """What matters of it comes back from the call that it spoils."""
 
 
 async def aside(call: Callable[..., T], *arguments: Any) -> T:
