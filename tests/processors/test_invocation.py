@@ -9,6 +9,7 @@ import pytest
 
 from penstock.processors.connections import Clients
 from penstock.processors.invocation import Invocation, Request
+from penstock.processors.lineage import trace_headers
 from penstock.processors.outcomes import FAILURE, RETRY, SUCCESS, Outcome
 from penstock.processors.settings import Connection, Formats, Rows
 from penstock.proto import Kind, Payload, encode
@@ -145,8 +146,9 @@ def test_the_name_and_the_trace_travel_along(grpc_echo: GrpcServer) -> None:
     clients = Clients()
     lease = clients.lease(Connection(grpc_echo.address))
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    outcome = Invocation(lease, Formats())(Request(b"[[1]]", "iris", traceparent=trace))
+    outcome = Invocation(lease, Formats())(Request(b"[[1]]", "iris", trace=trace_headers(trace, "vendor=1")))
     lease.give_back()
     assert outcome.relationship == SUCCESS
     _, headers, _ = grpc_echo.seen.calls[0]
-    assert (headers["seldon"], headers["traceparent"]) == ("iris", trace)
+    assert [headers[name] for name in ("seldon", "traceparent", "tracestate")] == ["iris", trace, "vendor=1"]
+    assert trace_headers(None, "vendor=1") == trace_headers("", None) == {}

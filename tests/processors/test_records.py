@@ -10,12 +10,14 @@ from penstock.processors.connections import Clients
 from penstock.processors.outcomes import FAILURE, RETRY, SUCCESS
 from penstock.processors.records import RecordInvocation
 from penstock.processors.settings import Connection
+from penstock.proto import read_message
 
 from .conftest import DOUBLE, ECHO, LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.client.conftest import GrpcServer
     from tests.serving.conftest import Served
 
 
@@ -77,3 +79,14 @@ def test_what_goes_wrong_with_all(invocation: Callable[..., RecordInvocation]) -
     assert outcome.attributes["invokemodel.error.code"] == "NO_MODEL"
     (outcome,) = invocation(ECHO, "petal")(records, "another")
     assert outcome.attributes["invokemodel.error.code"] == "WRONG_MODEL"
+
+
+def test_the_name_the_puid_and_the_trace_travel_along(grpc_echo: GrpcServer) -> None:
+    clients = Clients()
+    lease = clients.lease(Connection(grpc_echo.address))
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "vendor=1"}
+    RecordInvocation(lease, None, "same")([{"a": 1.5}], "iris", puid="p-1", trace=trace)
+    lease.give_back()
+    _, headers, body = grpc_echo.seen.calls[0]
+    assert {"seldon": "iris", **trace}.items() <= headers.items()
+    assert read_message(body).meta.puid == "p-1"

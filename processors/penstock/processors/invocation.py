@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.proto import DEFAULT_LIMITS, Kind, Limits, PenstockError, RequestError, convert, decode, encode
@@ -14,6 +14,8 @@ from .rows import read_rows, write_rows
 from .settings import Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.client import Prediction
     from penstock.proto import Payload
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 PROCESSOR: Final = "InvokeModel"
 ROUTE_HEADER: Final = "seldon"  # what Seldon's gateways choose the service by
-TRACE_HEADER: Final = "traceparent"  # W3C Trace Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,14 @@ class Request:
         model: the name of the service.
         names: of the features, as `read_names` reads them.
         puid: identifies the prediction; empty lets the service make one.
-        traceparent: the trace it belongs to, or empty.
+        trace: the headers of the W3C trace that it belongs to, ``traceparent`` and ``tracestate``; or none.
     """
 
     content: bytes
     model: str
     names: str | None = None
     puid: str | None = None
-    traceparent: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 class Invocation:
@@ -76,9 +77,7 @@ class Invocation:
         if not request.model:
             raise RequestError("Model name is empty for this FlowFile", code="NO_MODEL")
         payload, lines = self._read(request)
-        headers = {ROUTE_HEADER: request.model}
-        if request.traceparent:
-            headers[TRACE_HEADER] = request.traceparent
+        headers = {ROUTE_HEADER: request.model, **request.trace}
         prediction = self._lease.client.predict(payload, puid=request.puid or "", headers=headers)
         if prediction.model != request.model:
             check_answered(MODEL_LISTS, self._lease.connection, asked=request.model, answered=prediction.model)

@@ -23,7 +23,7 @@ from .names import read_names
 from .outcomes import ERROR_CODE, ERROR_MESSAGE, SUCCESS, failed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .connections import Lease
 
@@ -68,14 +68,24 @@ class RecordInvocation:
         self._features = read_names(features)
         self._prediction = prediction
 
-    def __call__(self, records: Sequence[Record], model: str) -> list[RecordOutcome]:
-        """The outcomes of the records, in their order."""
+    def __call__(
+        self, records: Sequence[Record], model: str, *, puid: str = "", trace: Mapping[str, str] | None = None
+    ) -> list[RecordOutcome]:
+        """The outcomes of the records, in their order.
+
+        Args:
+            records: all of one FlowFile.
+            model: the name of the service.
+            puid: identifies the prediction for the FlowFile; empty lets the service make one.
+            trace: the headers of the W3C trace that the FlowFile belongs to.
+        """
+        headers = {ROUTE_HEADER: model, **(trace or {})}
         outcomes: list[RecordOutcome] = []
         for start in range(0, len(records), _MOST_ROWS):
-            outcomes += self._answered(records[start : start + _MOST_ROWS], model)
+            outcomes += self._answered(records[start : start + _MOST_ROWS], puid, headers)
         return outcomes
 
-    def _answered(self, records: Sequence[Record], model: str) -> list[RecordOutcome]:
+    def _answered(self, records: Sequence[Record], puid: str, headers: Mapping[str, str]) -> list[RecordOutcome]:
         outcomes: dict[int, RecordOutcome] = {}
         rows: dict[int, list[Any]] = {}
         names = self._features or tuple(records[0])
@@ -86,18 +96,19 @@ class RecordInvocation:
                 outcomes[number] = _failed(record, error)
         if rows:
             try:
-                answers = self._ask(list(rows.values()), names, model)
+                answers = self._ask(list(rows.values()), names, puid, headers)
                 for number, answer in zip(rows, answers, strict=True):
                     outcomes[number] = RecordOutcome({**records[number], self._prediction: answer})
             except PenstockError as error:
                 outcomes.update({number: _failed(records[number], error) for number in rows})
         return [outcomes[number] for number in range(len(records))]
 
-    def _ask(self, rows: list[list[Any]], names: tuple[str, ...], model: str) -> list[Any]:
+    def _ask(self, rows: list[list[Any]], names: tuple[str, ...], puid: str, headers: Mapping[str, str]) -> list[Any]:
+        model = headers[ROUTE_HEADER]
         if not model:
             raise RequestError("Model name is empty for this FlowFile", code="NO_MODEL")
         payload = Payload(Kind.NDARRAY, array_of(rows, DEFAULT_LIMITS), names)
-        prediction = self._lease.client.predict(payload, headers={ROUTE_HEADER: model})
+        prediction = self._lease.client.predict(payload, puid=puid, headers=headers)
         if prediction.model != model:
             check_answered(MODEL_LISTS, self._lease.connection, asked=model, answered=prediction.model)
         answers = convert(prediction.payload, Kind.NDARRAY).array.tolist()

@@ -26,6 +26,7 @@ from kafka.errors import CommitFailedError, KafkaError  # type: ignore[import-un
 
 from penstock.proto import SetupError
 
+from .lineage import attributes_of
 from .outcomes import SUCCESS, Outcome
 from .topics_cluster import cluster_of, in_our_words, required, start
 from .topics_keys import KeyEncoding, key_text
@@ -224,6 +225,7 @@ def flowfile_of(records: Sequence[Any], reading: Reading) -> Outcome:
         attributes["kafka.key"] = key_text(first.key, reading.key_encoding)
     for name, value in first.headers:
         attributes[f"{reading.header_prefix}{name}"] = (value or b"").decode(errors="replace")
+    attributes |= attributes_of(first.headers)
     return Outcome(SUCCESS, attributes, first.value or b"")
 
 

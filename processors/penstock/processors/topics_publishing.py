@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from penstock.proto import PayloadError, PenstockError, SetupError
 
+from .lineage import headers_of
 from .outcomes import SUCCESS, Outcome, failed
 from .settings import seconds
 from .topics_cluster import cluster_of, in_our_words, start
@@ -61,6 +62,7 @@ class Publication:
         key: of each record, as text; None or empty for none.
         tombstone: whether an empty content stands for no value at all.
         headers: values of the attributes that `Writing.headers` names, None where one is missing.
+        lineage: values of the attributes of `lineage.SENT`, None where one is missing.
     """
 
     content: bytes
@@ -68,6 +70,7 @@ class Publication:
     key: str | None = None
     tombstone: bool = False
     headers: Sequence[str | None] = ()
+    lineage: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def writing_of(values: Mapping[str, str | None]) -> Writing:
@@ -140,7 +143,10 @@ class TopicWriter:
 
     def _headers(self, publication: Publication) -> list[tuple[str, bytes]]:
         pairs = zip(self.writing.headers, publication.headers, strict=True)
-        return [(name.removeprefix(_HEADER_PREFIX), value.encode()) for name, value in pairs if value is not None]
+        named = [(name.removeprefix(_HEADER_PREFIX), value.encode()) for name, value in pairs if value is not None]
+        joined = headers_of(publication.lineage, several=self.writing.records is Records.LINES)
+        there = {name for name, _ in named}
+        return named + [(name, value.encode()) for name, value in joined.items() if name not in there]
 
     def _values(self, publication: Publication) -> list[bytes | None]:
         content = bytes(publication.content)

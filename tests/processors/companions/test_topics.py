@@ -27,6 +27,7 @@ with warnings.catch_warnings():
 
 from penstock.deploy.kafka import Broker
 from penstock.processors import topics_consuming, topics_publishing
+from penstock.processors.lineage import attributes_of
 from penstock.processors.outcomes import Outcome
 from penstock.processors.topics_cluster import Cluster, cluster_of
 from penstock.processors.topics_consuming import Reading, TopicReader, reading_of
@@ -136,7 +137,35 @@ def test_a_record_there_and_back(topic: Topic) -> None:
         "kafka.key": "Schlüssel",
         "kafka.header.puid": "p-1",
         "kafka.header.trace": "t",
+        "puid": "p-1",
     }
+
+
+@KAFKA
+def test_what_joins_a_record_with_its_result(topic: Topic) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    known = {
+        "invokemodel.puid": "p-2",
+        "puid": "p-1",
+        "traceparent": parent,
+        "tracestate": "vendor=1",
+        "invokemodel.model": "iris",
+        "invokemodel.version": "",
+    }
+    with closing(TopicWriter(topic.cluster, Writing(headers=("traceparent",)))) as writer:
+        writer(Publication(b"[1]", topic.name, headers=["another"], lineage=known))
+    with closing(TopicWriter(topic.cluster, Writing(Records.LINES))) as writer:
+        writer(Publication(b"[2]\n[3]", topic.name, lineage=known))
+    first, *lines = [dict(record.headers) for record in topic.records()]
+    assert first == {"traceparent": b"another", "puid": b"p-2", "tracestate": b"vendor=1", "penstock-model": b"iris"}
+    joined = {"traceparent": parent.encode(), "tracestate": b"vendor=1", "penstock-model": b"iris"}
+    assert lines == [{"penstock-call": b"p-2", **joined}] * 2
+
+    with closing(TopicReader(topic.cluster, topic.reading)) as reader:
+        read = take(reader, 1)[0]
+    assert (read.attributes["puid"], read.attributes["traceparent"]) == ("p-2", "another")
+    assert read.attributes["tracestate"] == read.attributes["kafka.header.tracestate"] == "vendor=1"
+    assert attributes_of([("Seldon-Puid", b"s"), ("puid", b"p"), ("tracestate", None)]) == {"puid": "s"}
 
 
 @KAFKA

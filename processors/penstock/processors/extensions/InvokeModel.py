@@ -14,6 +14,7 @@ from nifiapi.relationship import Relationship
 from penstock.processors.connections import CLIENTS
 from penstock.processors.invocation import PROCESSOR, Invocation, Request
 from penstock.processors.java_calls import JavaCalls
+from penstock.processors.lineage import trace_headers
 from penstock.processors.model_names import ModelChoice
 from penstock.processors.outcomes import ERROR_CODE, RETRY, SUCCESS, failed
 from penstock.processors.properties import constant_values, problems, value_for
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.processors.outcomes import Outcome
 
 QUICK = quicken()
-ATTRIBUTES = ("invokemodel.puid", "puid", "traceparent", ERROR_CODE)
+ATTRIBUTES = ("invokemodel.puid", "puid", "traceparent", "tracestate", ERROR_CODE)
 
 
 class InvokeModel(FlowFileTransform):
@@ -214,7 +215,7 @@ class InvokeModel(FlowFileTransform):
     def _outcome(self, call: Invocation, context: ProcessContext, flowfile: Any) -> Outcome:
         wanted = (*ATTRIBUTES, "featureNames") if call.takes_names else ATTRIBUTES
         try:
-            content, (former, puid, traceparent, error, *names) = self._java.read(flowfile, wanted, call.most_bytes)
+            content, (former, puid, parent, state, error, *names) = self._java.read(flowfile, wanted, call.most_bytes)
         except LimitError as too_large:
             return failed(PROCESSOR, too_large)
         outcome = call(
@@ -223,7 +224,7 @@ class InvokeModel(FlowFileTransform):
                 model=value_for(context, "Model name", flowfile) or "",
                 names=(names and names[0]) or value_for(context, "Feature names", flowfile),
                 puid=former or puid,
-                traceparent=traceparent,
+                trace=trace_headers(parent, state),
             )
         )
         return outcome.after_error() if error else outcome

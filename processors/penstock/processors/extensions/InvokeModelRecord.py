@@ -12,6 +12,7 @@ from nifiapi.recordtransform import RecordTransform, RecordTransformResult, __Re
 from nifiapi.relationship import Relationship
 
 from penstock.processors.connections import CLIENTS
+from penstock.processors.lineage import PASSED_ON, trace_headers
 from penstock.processors.model_names import ModelChoice
 from penstock.processors.outcomes import RETRY
 from penstock.processors.properties import constant_values, problems, value_for
@@ -201,7 +202,9 @@ class InvokeModelRecord(RecordTransform):
         self, context: ProcessContext, records: list[dict[str, Any]], attributemap: Any
     ) -> list[RecordOutcome]:
         call = self._call or self._prepare(context)
-        outcomes = call(records, value_for(context, "Model name", attributemap) or "")
+        puid, parent, state = (attributemap.getAttribute(name) for name in PASSED_ON)
+        model = value_for(context, "Model name", attributemap) or ""
+        outcomes = call(records, model, puid=puid or "", trace=trace_headers(parent, state))
         for error in {outcome.error for outcome in outcomes if outcome.error}:
             self.logger.warn(error)
         return outcomes

@@ -17,6 +17,7 @@ from nifiapi.properties import (
 from nifiapi.relationship import Relationship
 
 from penstock.processors.java_calls import JavaCalls
+from penstock.processors.lineage import SENT
 from penstock.processors.outcomes import RETRY
 from penstock.processors.properties import constant_values, value_for
 from penstock.processors.quick_replies import quicken
@@ -79,7 +80,7 @@ class PublishTopic(FlowFileTransform):
     HEADERS = PropertyDescriptor(
         name="Headers",
         description="Names of the attributes to send as headers, between commas; 'kafka.header.' before a name is "
-        "left out of the header's.",
+        "left out of the header's. puid, trace, model and version are sent by themselves.",
         validators=[StandardValidators.ALWAYS_VALID],
         expression_language_scope=ExpressionLanguageScope.ENVIRONMENT,
     )
@@ -184,7 +185,9 @@ class PublishTopic(FlowFileTransform):
     def transform(self, context: ProcessContext, flowfile: Any) -> Transformed:
         """One FlowFile. Whatever is asked of `flowfile` is a call to the JVM."""
         writer = self._writer or self._prepare(context)
-        content, (tombstone, *headers) = self._java.read(flowfile, ["kafka.tombstone", *writer.writing.headers])
+        wanted = ["kafka.tombstone", *writer.writing.headers, *SENT]
+        content, (tombstone, *values) = self._java.read(flowfile, wanted)
+        headers, joined = values[: -len(SENT)], values[-len(SENT) :]
         outcome = writer(
             Publication(
                 content=content,
@@ -192,6 +195,7 @@ class PublishTopic(FlowFileTransform):
                 key=value_for(context, "Key", flowfile),
                 tombstone=tombstone == "true",
                 headers=headers,
+                lineage=dict(zip(SENT, joined, strict=True)),
             )
         )
         if outcome.relationship == RETRY:
