@@ -11,6 +11,7 @@ import pytest
 
 from penstock.streams.dlq import Filter, read_ledger, replay, select
 
+from ..conftest import on_each_engine
 from .conftest import committed
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
 
+@on_each_engine
 async def test_that_a_bad_record_gets_its_result_once(
     case: Case, better: Path, working: Callable[[Stream], Any]
 ) -> None:
