@@ -184,19 +184,16 @@ class Intake:
             if not self._commits:
                 self._pause_until_room()
             return
-        messages = self._take()
+        records = self._records(self._take())
         epoch = self._epoch
-        if epoch is None:  # revoked: whoever has the partitions next reads them again
-            return
-        records = self._records(messages)
-        if records:
+        if records and epoch is not None:  # else it was revoked: whoever has the partitions next reads them again
             batch = Batch(epoch, records)
             self._typical = max(1, batch.size // len(records))
             with self._room:
                 self._batches += 1
                 self._bytes += batch.size
             self._taker.came(batch)
-        if monotonic() - self._looked > _WATERMARKS_EVERY:
+        if epoch is not None and monotonic() - self._looked > _WATERMARKS_EVERY:
             self._look()
 
     def _has_room(self, within: float) -> bool:
@@ -216,8 +213,8 @@ class Intake:
                 paused = self._epoch
                 self._consumer.pause(self._consumer.assignment())
             message = self._consumer.poll(_POLL)
-            if message is not None and self._epoch is not None:
-                # It came with an assignment, before that could be paused.
+            if message is not None:
+                # It came with an assignment, before that could be paused; or it is an error.
                 self._held.append(message)
         if paused is not None and paused is self._epoch:
             self._consumer.resume(self._consumer.assignment())
