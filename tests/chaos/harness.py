@@ -106,7 +106,7 @@ def run(broker: Broker, folder: Path, schedule: Schedule, setting: Setting) -> R
         return run.all()
     except (AssertionError, KafkaException) as error:
         logs = "\n".join(f"{log.name}:\n{log.read_text()[-3000:]}" for log in run.crew.logs)
-        raise AssertionError(f"{error}\n{schedule}\n{logs}") from error
+        raise AssertionError(f"{error}\n{run.state()}\n{schedule}\n{logs}") from error
     finally:
         run.close()
 
@@ -126,6 +126,17 @@ class _Run:
 
     def close(self) -> None:
         self._cleanup.close()
+
+    def state(self) -> str:
+        """Where it stands, for somebody who has to find out why it does not come to its end."""
+        try:
+            committed = str(self._topics.committed())
+        except KafkaException as error:
+            committed = str(error)
+        return (
+            f"{self._feed.delivered} written, {len(self._watch.seen)} with an outcome, committed {committed}, "
+            f"frozen {sorted(self._frozen)}, {self.crew.gave_up} gave up"
+        )
 
     def all(self) -> Report:
         until(lambda: all("ready" in log.read_text() for log in self.crew.logs), _PATIENCE, "workers ready")
