@@ -33,6 +33,8 @@ LSTM = SHARED / "LSTM_single_series.tflite"
 READINGS = SHARED / "bts_1161114002_122.csv"
 needs_shared = pytest.mark.skipif(not LSTM.exists(), reason="../shared/data with its readings is not here")
 
+WITHIN = 150.0  # seconds, until a worker that is started on a busy machine has done its work
+
 STATION, PARAMETER = "1161114002", "122"
 MEAN, SCALE = 12.040303738317757, 12.959696261682243  # of the real readings: their mean, and their greatest minus it
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..conftest import until
-from .conftest import program, waves
+from .conftest import WITHIN, program, waves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def forecast(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock.cli", "forecast", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN)
 
 
 def fetched(address: str) -> str:
@@ -66,8 +66,8 @@ async def test_from_a_file_of_readings_to_forecasts_and_a_drift(case: ForecastCa
     spec = case.file(f'model = "{model}"', f'file = "{model.with_suffix(".json")}"')
     log = tmp_path / "worker.log"
     with program(spec, log, "--metrics-port", "0") as worker:
-        await until(lambda: case.cluster.size(case.sink) == 500)
-        await until(lambda: case.cluster.committed(case.group, case.source) == 500)
+        await until(lambda: case.cluster.size(case.sink) == 500, WITHIN)
+        await until(lambda: case.cluster.committed(case.group, case.source) == 500, WITHIN)
         (address,) = re.findall(r"metrics on (http\S+)", log.read_text())
         metrics = await asyncio.to_thread(fetched, address)
         worker.send_signal(signal.SIGTERM)

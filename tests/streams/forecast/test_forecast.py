@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..conftest import until
-from .conftest import LSTM, MEAN, SCALE, lstm_by_hand, needs_shared, onnx_by_hand, program, real_readings, windows_of
+from .conftest import (
+    LSTM,
+    MEAN,
+    SCALE,
+    WITHIN,
+    lstm_by_hand,
+    needs_shared,
+    onnx_by_hand,
+    program,
+    real_readings,
+    windows_of,
+)
 from .conftest import waves as made_up
 
 if TYPE_CHECKING:
@@ -52,7 +63,7 @@ def assert_as_by_hand(
 
 
 @needs_shared
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_two_kills_change_no_number(
     case: ForecastCase, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -66,14 +77,14 @@ async def test_two_kills_change_no_number(
     spec, log = case.file(f'model = "{LSTM}"', AS_IN_THE_TUTORIAL, "[batch]\nrecords = 8"), tmp_path / "worker.log"
 
     with program(spec, log) as first:
-        await until(lambda: case.cluster.size(case.sink) >= total // 8)
+        await until(lambda: case.cluster.size(case.sink) >= total // 8, WITHIN)
         os.kill(first.pid, signal.SIGKILL)
     assert case.cluster.size(case.sink) < total, "killed too late to prove anything"
     with program(spec, log) as second, program(spec, log) as third:
-        await until(lambda: case.cluster.size(case.sink) >= total // 2)
+        await until(lambda: case.cluster.size(case.sink) >= total // 2, WITHIN)
         os.kill(second.pid, signal.SIGKILL)
         assert case.cluster.size(case.sink) < total, "killed too late to prove anything"
-        await until(lambda: case.cluster.committed(case.group, case.source) == total, 90)
+        await until(lambda: case.cluster.committed(case.group, case.source) == total, WITHIN)
         third.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(third.wait, 40) == 0, log.read_text()
 
@@ -109,7 +120,7 @@ async def test_a_dense_model_goes_on_where_another_worker_has_stopped(
         case.cluster.flush()
         wanted = case.cluster.size(case.source)
         async with forecasting(forecast):
-            await until(lambda wanted=wanted: case.cluster.committed(case.group, case.source) == wanted)  # type: ignore[misc]
+            await until(lambda wanted=wanted: case.cluster.committed(case.group, case.source) == wanted, WITHIN)  # type: ignore[misc]
     found = first_of_each(await asyncio.to_thread(case.forecasts))
     scale = json.loads(dense.with_suffix(".json").read_text())["parameters"]["load"]
     for name, readings in stations.items():

@@ -16,7 +16,7 @@ from penstock.streams.forecast.spec_file import load_forecast
 from penstock.streams.forecast.worker import ForecastWorker
 
 from ..conftest import until
-from .conftest import onnx_by_hand, waves, windows_of
+from .conftest import WITHIN, onnx_by_hand, waves, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ async def done(case: ForecastCase) -> None:
     """Wait until all that was sent is done."""
     case.cluster.flush()
     sent = case.cluster.size(case.source)
-    await until(lambda: case.cluster.committed(case.group, case.source) == sent)
+    await until(lambda: case.cluster.committed(case.group, case.source) == sent, WITHIN)
 
 
 async def test_bad_readings_are_set_aside_and_change_no_forecast(

@@ -165,12 +165,14 @@ def _fitted(learned: _Part, seed: int) -> bytes:
     try:
         from skl2onnx import to_onnx
         from sklearn.neural_network import MLPRegressor
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     except ImportError as error:
         raise SetupError(
             f"training needs {error.name}; install scikit-learn and skl2onnx", code="NOT_INSTALLED"
         ) from None
     net = MLPRegressor(hidden_layer_sizes=_LAYERS, random_state=seed, max_iter=_MOST_ROUNDS)
-    net.fit(learned.windows, learned.following)
+    with threadpool_limits(1):  # a net this small is faster so, and the same on every machine
+        net.fit(learned.windows, learned.following)
     model: bytes = to_onnx(net, learned.windows[:1], target_opset=_OPSET).SerializeToString()
     return model
 
