@@ -82,23 +82,26 @@ BATCHES = uniform() | st.lists(ANYTHING, min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=100, deadline=None)
-@given(values=BATCHES, most_rows=st.integers(1, 8))
-def test_a_batch_is_read_as_each_record_alone(name: str, values: list[bytes | None], most_rows: int) -> None:
+@settings(max_examples=50, deadline=None)
+@given(values=BATCHES, most_rows=st.integers(1, 8), keep=st.booleans())
+def test_a_batch_is_read_as_each_record_alone(
+    name: str, values: list[bytes | None], most_rows: int, keep: bool
+) -> None:
     source = SOURCES[name]
     alone: dict[int, Reading | PayloadError] = {}
     for place, value in enumerate(values):
         if value is not None:
             try:
-                alone[place] = read(source, value, keep_document=True)
+                alone[place] = read(source, value, keep_document=keep)
             except PayloadError as error:
                 alone[place] = error
     good = {place: reading for place, reading in alone.items() if isinstance(reading, Reading)}
-    together = read_batch(source, values, keep_documents=True, most_rows=most_rows)
+    together = read_batch(source, values, keep_documents=keep, most_rows=most_rows)
     wanted = grouped(list(good), [reading.payload for reading in good.values()], most_rows)
     assert sorted(map(_told, together.groups)) == sorted(map(_told, wanted))
     assert {place: together.is_row[place] for place in good} == {p: reading.is_row for p, reading in good.items()}
-    assert repr(together.documents) == repr({place: reading.document for place, reading in good.items()})
+    documents = {place: reading.document for place, reading in good.items()} if keep else {}
+    assert repr(together.documents) == repr(documents)
     assert {place: _error(error) for place, error in together.errors.items()} == {
         place: _error(error) for place, error in alone.items() if isinstance(error, PayloadError)
     }
@@ -128,7 +131,7 @@ def _error(error: PayloadError) -> tuple[Any, ...]:
     ],
 )
 def test_plain_rows_are_read_together(values: list[bytes | None], dtypes: list[str]) -> None:
-    table = columns(Source("in", Kind.NDARRAY), values)
+    table = columns(Source("in", Kind.NDARRAY), values, keep_documents=False)
     assert table is not None
     assert [str(group.payload.array.dtype) for group in table.groups] == dtypes
 
@@ -138,7 +141,7 @@ def test_plain_rows_are_read_together(values: list[bytes | None], dtypes: list[s
     [[b"[true]", b"[1]"], [b"[null]"], [b"[1]", b"[1, 2]"], [b"[]"], [b"[1]", b"[[1]]"], [b"[9223372036854775808]"]],
 )
 def test_what_is_no_plain_row_is_read_alone(values: list[bytes]) -> None:
-    assert columns(Source("in", Kind.NDARRAY), values) is None
+    assert columns(Source("in", Kind.NDARRAY), values, keep_documents=False) is None
 
 
 ELEMENTS = {
@@ -170,7 +173,7 @@ def answered(draw: st.DrawFn) -> tuple[list[int], list[bool], Payload]:
 
 @pytest.mark.parametrize("field", ["", "answer", "/x/y"])
 @pytest.mark.parametrize("kind", [None, *Kind])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(given_=answered())
 def test_results_are_written_as_each_alone(
     kind: Kind | None, field: str, given_: tuple[list[int], list[bool], Payload]

@@ -152,7 +152,7 @@ class Asker:
 
     async def _call(self, group: Group, turn: _Turn) -> PenstockError | None:
         group.attempts += 1
-        group.puid, group.span = uuid4().hex, new_span()
+        group.puid, group.span = uuid4().hex, new_span() if turn.traces else ""
         headers = None
         if len(group.members) == 1:
             place = group.members[0]

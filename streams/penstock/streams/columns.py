@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from itertools import chain
 from operator import itemgetter
+from struct import error as StructError  # noqa: N812  (it is one)
+from struct import pack_into
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ from penstock.proto.jsontext import loads
 from .stacking import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .pointers import Pointer
     from .spec import Source
@@ -46,7 +48,7 @@ class Columns(NamedTuple):
 
     Attributes:
         places: the places in the batch of the records that hold rows.
-        documents: these records, parsed.
+        documents: these records, parsed, where they are needed again.
         are_rows: whether each of them was one row without a list around it.
         groups: their rows, in one group or, where some hold whole numbers only, in two.
         errors: of the other records, by their places.
@@ -59,15 +61,17 @@ class Columns(NamedTuple):
     errors: dict[int, PayloadError]
 
 
-def columns(source: Source, values: Sequence[bytes | None]) -> Columns | None:
+def columns(source: Source, values: Sequence[bytes | None], *, keep_documents: bool) -> Columns | None:
     """Read a batch as a whole; None where that is not the same as one by one."""
-    places = [place for place, value in enumerate(values) if value is not None]
     texts = [value for value in values if value is not None]
     if source.format is not Kind.NDARRAY or not texts or max(map(len, texts)) >= _LARGE:
         return None
+    places = [place for place, value in enumerate(values) if value is not None]
     errors: dict[int, PayloadError] = {}
+    documents: Iterable[Any] = map(orjson.loads, texts)
     try:
-        documents = list(map(orjson.loads, texts))
+        if keep_documents or len(source.features) > 1:
+            documents = list(documents)
         found = _found(source.features, documents)
     except (ValueError, KeyError, TypeError):
         places, documents, found = _carefully(source.features, places, texts, errors)
@@ -79,20 +83,23 @@ def columns(source: Source, values: Sequence[bytes | None]) -> Columns | None:
         Group([places[at] for at in members], Payload(Kind.NDARRAY, array, source.names), counts)
         for members, array, counts in parts
     ]
-    return Columns(places, documents, are_rows, groups, errors)
+    return Columns(places, list(documents) if keep_documents else [], are_rows, groups, errors)
 
 
-def _found(pointers: Sequence[Pointer], documents: list[Any]) -> list[Any]:
-    """The features of each document; raises where one lacks them, and may where a list is on the way."""
-    if not pointers:
-        return documents
-    values = [_at(pointer, documents) for pointer in pointers]
-    return values[0] if len(values) == 1 else list(map(list, zip(*values, strict=True)))
+def _found(pointers: Sequence[Pointer], documents: Iterable[Any]) -> list[Any]:
+    """The features of each document; raises where one lacks them, and may where a list is on the way.
+
+    Documents that are not needed again are gone before the next is read, which costs less than to hold them all.
+    """
+    values = [list(_at(pointer, documents)) for pointer in pointers]
+    if len(values) > 1:
+        return list(map(list, zip(*values, strict=True)))
+    return values[0] if values else list(documents)
 
 
-def _at(pointer: Pointer, documents: list[Any]) -> list[Any]:
+def _at(pointer: Pointer, documents: Iterable[Any]) -> Iterable[Any]:
     for key in pointer.keys:
-        documents = list(map(itemgetter(key), documents))
+        documents = map(itemgetter(key), documents)
     return documents
 
 
@@ -118,28 +125,30 @@ def _table(values: list[Any]) -> tuple[bool, list[_Part]] | None:
         return None
     rows, counts = values, [1] * len(values)
     flat = list(chain.from_iterable(values))
-    types = set(map(type, flat))
-    are_rows = types <= _NUMBERS
-    if types == {list}:
+    are_rows = bool(flat) and type(flat[0]) is not list
+    if not are_rows:
         rows, counts = flat, list(map(len, values))
+        if set(map(type, rows)) != {list}:
+            return None
         flat = list(chain.from_iterable(rows))
-        types = set(map(type, flat))
-    if not flat or not types <= _NUMBERS or len(set(map(len, rows))) != 1 or 0 in counts:
+    if not flat or len(set(map(len, rows))) != 1 or 0 in counts:
         return None
-    array = _array(flat, types, len(rows[0]))
-    if array is None:
+    types = set(map(type, flat))
+    array = _array(flat, is_whole=types == {int}) if types <= _NUMBERS else None
+    if array is None or (types == _NUMBERS and np.abs(array).max() >= _EXACT):
         return None
-    return are_rows, [(range(len(values)), array, counts)] if len(types) == 1 else _by_dtype(values, array, counts)
+    array = array.reshape(-1, len(rows[0]))
+    return are_rows, _by_dtype(values, array, counts) if types == _NUMBERS else [(range(len(values)), array, counts)]
 
 
-def _array(flat: list[Any], types: set[type], width: int) -> Array | None:
+def _array(flat: list[Any], *, is_whole: bool) -> Array | None:
+    """The numbers as int64 or float64; struct takes an eighth of the time of np.array, which looks at each twice."""
+    array: Array = np.empty(len(flat), np.int64 if is_whole else np.float64)
     try:
-        array: Array = np.array(flat, np.int64 if types == {int} else np.float64)
-    except OverflowError:
+        pack_into(f"{len(flat)}{'q' if is_whole else 'd'}", array.data, 0, *flat)
+    except StructError:
         return None
-    if len(types) > 1 and np.abs(array).max() >= _EXACT:
-        return None
-    return array.reshape(-1, width)
+    return array
 
 
 def _by_dtype(values: list[Any], array: Array, counts: list[int]) -> list[_Part]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.proto.trace_context import TRACEPARENT, TRACESTATE, read_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from penstock.proto.trace_context import Trace
 
@@ -99,6 +99,16 @@ def result_headers(record: Record, puid: bytes, told: Headers, parent: str = "")
     if any(name == PUID for name, _ in kept):
         return [*kept, *told]
     return [*kept, (PUID, puid), *told]
+
+
+def headers_of_results(
+    records: Sequence[Record], puids: Sequence[bytes], told: Headers, parents: Mapping[int, str]
+) -> list[Headers]:
+    """`result_headers` of each of the records of a call; ``parents`` by their places among them."""
+    return [
+        result_headers(record, puid, told, parents.get(at, "")) if record.headers else [(PUID, puid), *told]
+        for at, (record, puid) in enumerate(zip(records, puids, strict=True))
+    ]
 
 
 def told_headers(stream: str, model: str = "", version: str = "", seconds: float = 0.0, call: str = "") -> Headers:

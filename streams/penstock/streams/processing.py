@@ -9,7 +9,7 @@ from penstock.proto import PayloadError, PenstockError
 
 from .asking import Asker
 from .dead_letters import dead_letter
-from .headers import PUID, puids_of, result_headers, told_headers, traces_of
+from .headers import headers_of_results, puids_of, result_headers, told_headers, traces_of
 from .reading import read_batch
 from .records import Outgoing
 from .results import contents
@@ -17,7 +17,6 @@ from .results import contents
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.proto import Payload
     from penstock.proto.trace_context import Trace
 
     from .calls import Caller
@@ -114,36 +113,35 @@ class Processor:
                 batch.outcomes[place] = self._dead(batch.records[place], error, attempts=group.attempts)
             return
         self._model, self._version = group.answer.model, group.answer.version
-        self._metrics.results.inc(self._write(batch, group, group.answer.payload))
-
-    def _write(self, batch: _Batch, group: Group, answer: Payload) -> int:
-        """Put results in their places, and dead letters where there can be none; the number of results."""
         readings, members = batch.readings, group.members
         are_rows = [readings.is_row[place] for place in members]
-        values = contents(self._stream.sink, group, answer, are_rows, readings.documents_of(group))
-        call = group.puid if len(members) > 1 else ""
+        documents = readings.documents_of(group)
+        values = contents(self._stream.sink, group, group.answer.payload, are_rows, documents)
+        errors = {place: value for place, value in zip(members, values, strict=True) if isinstance(value, PayloadError)}
+        for place, result in zip(members, self._results(batch, group, values), strict=True):
+            batch.outcomes[place] = result
+        for place, error in errors.items():
+            batch.outcomes[place] = self._dead(batch.records[place], error, attempts=group.attempts)
+        self._metrics.results.inc(len(members) - len(errors))
+
+    def _results(self, batch: _Batch, group: Group, values: Sequence[bytes | PayloadError]) -> list[Outgoing]:
+        """The results of one call; what stands where there is an error is not used."""
+        call = group.puid if len(group.members) > 1 else ""
         told = told_headers(self._stream.name, self._model, self._version, group.seconds, call)
-        parents = _parents(batch.traces, group) if batch.traces else {}
-        topic, puids, outcomes, written = self._stream.sink.topic, batch.puids, batch.outcomes, 0
-        for place, value in zip(members, values, strict=True):
-            record = batch.records[place]
-            if isinstance(value, PayloadError):
-                outcomes[place] = self._dead(record, value, attempts=group.attempts)
-                continue
-            written += 1
-            if record.headers:
-                headers = result_headers(record, puids[place], told, parents.get(place, ""))
-            else:
-                headers = [(PUID, puids[place]), *told]
-            # What `Outgoing` itself does, without its constructor, which is Python and takes twice as long.
-            outcomes[place] = _new(Outgoing, (topic, record.key, value, headers, record))
-        return written
+        records = [batch.records[place] for place in group.members]
+        puids = [batch.puids[place] for place in group.members]
+        traced = (
+            [(at, place) for at, place in enumerate(group.members) if place in batch.traces] if batch.traces else ()
+        )
+        parents = {at: batch.traces[place].parent(group.span) for at, place in traced}
+        headers = headers_of_results(records, puids, told, parents)
+        topic = self._stream.sink.topic
+        # What `Outgoing` does itself, but for its constructor, which is Python and takes twice as long.
+        return [
+            _new(Outgoing, (topic, record.key, value, its, record))
+            for record, value, its in zip(records, values, headers, strict=True)
+        ]
 
     def _dead(self, record: Record, error: PenstockError, *, attempts: int) -> Outgoing:
         self._metrics.dead(error.code)
         return dead_letter(self._stream, record, error, attempts=attempts, model=self._model, version=self._version)
-
-
-def _parents(traces: Mapping[int, Trace], group: Group) -> dict[int, str]:
-    """The ``traceparent`` of the results of a call, by place, for the records that are part of a trace."""
-    return {place: traces[place].parent(group.span) for place in group.members if place in traces}

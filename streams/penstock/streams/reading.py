@@ -54,7 +54,7 @@ def read_batch(source: Source, values: Sequence[bytes | None], *, keep_documents
         keep_documents: whether the JSON records will be needed again.
         most_rows: of one call.
     """
-    table = columns(source, values)
+    table = columns(source, values, keep_documents=keep_documents)
     if table is None:
         return _one_by_one(source, values, keep_documents=keep_documents, most_rows=most_rows)
     return Readings(
