@@ -59,6 +59,7 @@ class Course:
                 self._warm_up(task, feed)
                 fill(self._address, source, self._partitions, feed)
             if profile is not None:
+                self._await_results(task)  # what it costs to start is another question
                 stack.enter_context(_spied(running, profile / f"{contestant.name}.txt"))
             try:
                 return self._look(task, running, feed)
@@ -80,6 +81,13 @@ class Course:
         answers.read(self._address, task.sink, feed, _SECONDS)
         answers.compare(self._model, feed)
         return rate(marks, [answers.before(mark.ends) for mark in marks], feed.records)
+
+    def _await_results(self, task: Task) -> None:
+        ends = Ends(self._address, task.sink, self._partitions)
+        deadline = time.monotonic() + _SECONDS
+        while not sum(ends()):
+            assert time.monotonic() < deadline, "no answer at all"
+            time.sleep(0.01)
 
     def _source(self, feed: Feed) -> str:
         if feed not in self._filled:
@@ -107,8 +115,6 @@ class Course:
 def _spied(running: Running, file: Path) -> subprocess.Popen[bytes]:
     """py-spy on the worker, for as long as it runs."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    tether = psutil.Process(running.worker)
-    while not (children := tether.children()):
-        time.sleep(0.01)
-    command = ["py-spy", "record", "-p", str(children[0].pid), "-d", _PROFILE_SECONDS, "-r", "500", "-g", "-f", "raw"]
+    worker = psutil.Process(running.worker).children()[0]  # of the tether
+    command = ["py-spy", "record", "-p", str(worker.pid), "-d", _PROFILE_SECONDS, "-r", "500", "-g", "-f", "raw"]
     return subprocess.Popen([*command, "-o", str(file)], stdout=subprocess.DEVNULL)
