@@ -129,10 +129,12 @@ def broker(
     from penstock.deploy.mqtt import broker as running
 
     with running(port=port) as local:
+        # Only now: the broker would inherit it, and then could not be stopped.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         typer.echo(f"{local.kind} at {local.address}; Ctrl-C stops it")
         if local.lacks:
             typer.echo(local.lacks, err=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait((signal.SIGINT, signal.SIGTERM))
 
 
 async def _ask(settings: ClientSettings, requests: Iterator[bytes], output: Output) -> int:

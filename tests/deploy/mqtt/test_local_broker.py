@@ -85,7 +85,7 @@ def test_passwords_are_hashed_and_private(mosquitto: None) -> None:
 
 def test_a_start_that_fails_tells_why(mosquitto: None, tmp_path: Path) -> None:
     security = Security(cert_file=tmp_path / "no.pem", key_file=tmp_path / "no.pem")
-    with pytest.raises(SetupError, match="mosquitto ended while it started: .*no.pem"), broker(security=security):
+    with pytest.raises(SetupError, match=r"mosquitto ended while it started: .*no.pem"), broker(security=security):
         pass
 
 

@@ -164,6 +164,7 @@ class Listener:
         self._client = client
         self._version = version
         self.heard: list[aiomqtt.Message] = []
+        self.named: set[bytes] = set()
 
     async def listen(self, *topics: str) -> None:
         for topic in topics:
@@ -198,6 +199,10 @@ def _bytes(message: aiomqtt.Message) -> bytes:
     return message.payload
 
 
+def correlation(message: aiomqtt.Message) -> bytes:
+    return bytes(getattr(message.properties, "CorrelationData", b""))
+
+
 def user_properties(message: aiomqtt.Message) -> dict[str, str]:
     return dict(getattr(message.properties, "UserProperty", ()))
 
@@ -217,6 +222,7 @@ async def listener(
         async def hear() -> None:
             async for message in client.messages:
                 found.heard.append(message)
+                found.named.add(correlation(message))
 
         hearing = asyncio.create_task(hear())
         try:

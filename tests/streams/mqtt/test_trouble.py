@@ -236,7 +236,7 @@ async def _answered(case: Case, port: int, tenant: str, started: asyncio.Event, 
         for number in range(KILL_REQUESTS):
             await somebody.send(case.requests(tenant), window(float(number)), CorrelationData=b"%d" % number)
             done.append(tenant)
-        await until(lambda: len(somebody.by_correlation()) == KILL_REQUESTS, 120)
+        await until(lambda: len(somebody.named) == KILL_REQUESTS, 120)
     found = somebody.by_correlation()
     for name, replies in found.items():
         assert all(each == {"LSTM": total(float(name))} for each in replies)

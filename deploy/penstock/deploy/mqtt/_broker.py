@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from typing import TYPE_CHECKING
 
 import psutil
 
 from penstock.deploy.mqtt import _amqtt, _mosquitto
+from penstock.deploy.mqtt._probe import serves
 from penstock.deploy.ports import LOOPBACK
 from penstock.deploy.processes import ended, start, stop
 from penstock.proto.errors import SetupError
@@ -73,7 +73,7 @@ class Broker:
         command = [*self._under, *self._command()]
         self._process = start(command, folder=self.folder, output=self.log, environment=dict(os.environ))
         deadline = time.monotonic() + timeout
-        while not self._answers():
+        while not serves(self.port, tls=self._security.cert_file is not None):
             if ended(self._process):
                 raise self._failure("ended while it started")
             if time.monotonic() > deadline:
@@ -101,13 +101,6 @@ class Broker:
         if self._security.users or self._security.rules or self._security.cert_file:
             raise SetupError("the local amqtt has no TLS, users and rules; install mosquitto", code="NO_BROKER")
         return _amqtt.command(self.port)
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port), 1.0).close()
-        except OSError:
-            return False
-        return True
 
     def _failure(self, what: str) -> SetupError:
         lines = self.log.read_text(errors="replace").splitlines()[-8:] if self.log.exists() else []
