@@ -35,6 +35,7 @@ _SILENT: Final = 1.0
 _ONE_TRY: Final = 5.0
 _BETWEEN_TRIES: Final = 0.1
 _CLOSE_WITHIN: Final = 5.0
+_BY_KEY: Final = -1
 
 
 class Outlet:
@@ -48,6 +49,7 @@ class Outlet:
         # A new id for each membership: a worker that was taken for dead is fenced by its membership (KIP-447).
         own = f"{stream.kafka.group}-{uuid4().hex}" if stream.guarantee == "exactly_once" else ""
         self.is_transactional = bool(own)
+        self._tells_which = alone or not own
         self._kafka = stream.kafka
         self._topics = (stream.sink.topic, stream.dead_letter)
         self._failures: list[Failure] = []
@@ -100,15 +102,17 @@ class Outlet:
     def _put(self, messages: Sequence[Outgoing]) -> int:
         """How many of ``messages`` there was room for."""
         produce, failed, partitions = self._producer.produce, self._failed, self._partitions
+        # Where all is written again anyway, it is enough to know that one of them has failed.
+        told = partial(failed, messages[0])
         for number, message in enumerate(messages):
             topic, key, value, headers, source = message
-            told = partial(failed, message)
+            # With a key librdkafka chooses by it; without one it would choose at random.
+            at = _BY_KEY if key is not None else source.partition % partitions[topic]
+            if self._tells_which:
+                told = partial(failed, message)
             try:
-                if key is None:  # librdkafka would choose at random
-                    at = source.partition % partitions[topic]
-                    produce(topic, value, None, at, on_delivery=told, headers=headers)
-                else:
-                    produce(topic, value, key, on_delivery=told, headers=headers)
+                # By position: names cost 0.5 µs. The sixth is the callback again, the seventh the time, 0 for now.
+                produce(topic, value, key, at, told, None, 0, headers)
             except BufferError:
                 return number
             except KafkaException as error:
