@@ -66,6 +66,8 @@ def trace(
     from penstock.streams.lineage import trace as look
 
     streams = [load_stream(spec) for spec in specs or ()]
+    if not puid.strip():
+        raise SetupError("nothing to look for: the puid is empty")
     if not streams and not topic:
         raise SetupError("where to look? Name the specs of streams, or give --topic")
     places = Places.of(broker_of(streams[0] if streams else None, bootstrap), streams, topic or ())

@@ -81,6 +81,7 @@ class Scan:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "queued.max.messages.kbytes": 8192,  # of each partition, in memory
                 "fetch.wait.max.ms": 50,  # how long the broker thinks at the end of a partition
                 "error_cb": self._failed,
             }

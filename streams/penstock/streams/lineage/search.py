@@ -9,16 +9,18 @@ A record is found by its puid, its trace id, or the puid of the call that it was
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.proto import PayloadError, SetupError
+from penstock.proto.trace_context import TRACEPARENT
 from penstock.streams.dlq import letter_of, read_ledger
 from penstock.streams.dlq.ledger import ledger_of
-from penstock.streams.headers import CALL, puid_of
+from penstock.streams.headers import CALL, ORIGINALS, puid_of
 from penstock.streams.scan import Scan
 
-from .events import Event, Looked, Step, event_of_entry, events_of, trace_id
+from .events import Event, Looked, Step, event_of_entry, events_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -130,7 +132,7 @@ def _look(
         for record in scan:
             records += 1
             first = record.timestamp if first is None else min(first, record.timestamp)
-            puid = _found(record, wanted, story.puids)
+            puid = _found(record, wanted.encode(), story.puids)
             if puid:
                 _add(story, events_of(record, puid))
         whole = all(span.first <= span.kept for span in scan.spans)
@@ -145,17 +147,19 @@ def _add(story: Story, events: list[Event]) -> None:
     ]
 
 
-def _found(record: Record, wanted: str, puids: set[str]) -> str:
+def _found(record: Record, wanted: bytes, puids: set[str]) -> str:
     """The puid of a record that belongs to the story; empty for all others."""
     puid = _puid(record)
-    if puid in puids or trace_id(record.headers) == wanted or (CALL, wanted.encode()) in record.headers:
-        return puid
-    return ""
+    joined = puid in puids or any(
+        value and ((name == CALL and value == wanted) or (name.lower() == TRACEPARENT and value[3:35] == wanted))
+        for name, value in record.headers
+    )
+    return puid if joined else ""
 
 
 def _puid(record: Record) -> str:
     """Of a dead letter, that of the record that it is made of."""
-    try:
-        return puid_of(letter_of(record).record)
-    except PayloadError:
-        return puid_of(record)
+    with suppress(PayloadError):
+        if any(name == ORIGINALS for name, _ in record.headers):
+            return puid_of(letter_of(record).record)
+    return puid_of(record)
