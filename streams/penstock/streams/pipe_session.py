@@ -43,8 +43,8 @@ _log = logging.getLogger("penstock.streams")
 # A busy worker closes a transaction after so long, an idle one at once: long enough to make the commit's cost small.
 _LONGEST_TRANSACTION: Final = 0.1
 _MOST_MESSAGES: Final = 20_000  # in one transaction
-_LEAVE_WITHIN: Final = 10.0
-_WRITE_WITHIN: Final = 15.0  # after a stop, for the transaction in hand
+_LEAVE_WITHIN: Final = 5.0
+_WRITE_WITHIN: Final = 10.0  # after a stop, for the transaction in hand
 # Batches processed at once: a service works on one while another is on its way; a model in this process gains little.
 _AT_ONCE: Final = 4
 _AT_ONCE_INSIDE: Final = 2

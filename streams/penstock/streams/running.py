@@ -48,7 +48,7 @@ def run_worker(
         make: makes the worker; by default one of the stream's engine.
         metrics_port: of 127.0.0.1, for Prometheus; None shows none.
         interval: seconds between two lines of progress.
-        verbose: whether Faust and aiokafka log, too.
+        verbose: whether Faust, aiokafka and librdkafka log, too.
 
     Raises:
         PenstockError: it cannot start, or cannot go on.
@@ -147,3 +147,5 @@ def _set_up_log(*, verbose: bool) -> None:
     _log.setLevel(logging.INFO)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
+    # It calls everything an error, also what it gets over; what it does not comes back from the calls.
+    logging.getLogger("penstock.librdkafka").setLevel(logging.INFO if verbose else logging.CRITICAL + 1)
