@@ -86,7 +86,7 @@ class StandIns:
         try:
             if link.had_session:
                 _log.info("worker %s is away: answering what waits for it", name)
-                await link.unsubscribe(self._listened)
+                await link.unsubscribe([*self._listened, self._places.all])
             while not is_done:
                 try:
                     async with asyncio.timeout(_QUIET):
@@ -94,8 +94,8 @@ class StandIns:
                 except TimeoutError:
                     is_done = not self._is_busy(link)
                 else:
-                    taken += len(arrivals)
                     for arrival in arrivals:
+                        taken += not self._places.is_status(arrival)
                         self._take(arrival)
         finally:
             left = b"" if is_done else self._places.status(State.OFFLINE)
