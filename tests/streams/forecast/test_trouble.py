@@ -7,10 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import ConfigResource
 
 from penstock.proto import SetupError
 from penstock.serving.lifecycle import running as serving
 from penstock.serving.settings import Settings
+from penstock.streams.forecast.changelog import ensure_changelog
 from penstock.streams.forecast.series import Series
 from penstock.streams.forecast.spec_file import load_forecast
 from penstock.streams.forecast.worker import ForecastWorker
@@ -194,3 +197,13 @@ async def test_without_leave_no_changelog_is_created(case: ForecastCase, dense: 
     spec.write_text(spec.read_text().replace("session_timeout = 6", "session_timeout = 6\ncreate_topics = false"))
     with pytest.raises(SetupError, match=r"no topic .*-series-changelog.*create it compacted and with 3 partitions"):
         await ForecastWorker(load_forecast(spec)).run(lambda: None)
+
+
+async def test_workers_that_start_together_create_one_compacted_changelog(case: ForecastCase) -> None:
+    forecast = case.spec('address = "grpc://127.0.0.1:1"', PLAIN)
+    await asyncio.gather(*(ensure_changelog(forecast) for _ in range(4)))
+    assert case.cluster.partitions(forecast.changelog) == 3
+    await ensure_changelog(forecast)  # again, as it is there
+    admin = AdminClient({"bootstrap.servers": case.cluster.address})
+    (told,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, forecast.changelog)]).values()
+    assert (await asyncio.to_thread(told.result, 30))["cleanup.policy"].value == "compact"

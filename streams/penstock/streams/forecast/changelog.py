@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
-from confluent_kafka import KafkaException
+from aiokafka.errors import KafkaError as ProducerError  # type: ignore[import-untyped]
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -54,9 +55,8 @@ def _ensure(forecast: Forecast) -> None:
         cluster = admin.list_topics(timeout=_WITHIN)
         wanted = len(cluster.topics[source].partitions)
         if name not in cluster.topics and kafka.create_topics:
-            topic = NewTopic(name, wanted, min(len(cluster.brokers), _MOST_REPLICAS), config=_SETTINGS)
-            admin.create_topics([topic])[name].result(_WITHIN)
-            return
+            _create(admin, NewTopic(name, wanted, min(len(cluster.brokers), _MOST_REPLICAS), config=_SETTINGS))
+            cluster = admin.list_topics(timeout=_WITHIN)
     except KafkaException as error:
         raise in_our_words(error, kafka) from None
     if name not in cluster.topics:
@@ -72,6 +72,18 @@ def _ensure(forecast: Forecast) -> None:
             "partitions; stop all workers, delete the changelog or choose another kafka.group, and start again",
             code="PARTITIONS_DIFFER",
         )
+
+
+def _create(admin: AdminClient, topic: NewTopic) -> None:
+    """Create a topic, unless another worker has just done so, and wait until it is known."""
+    try:
+        admin.create_topics([topic])[topic.topic].result(_WITHIN)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+    ends = monotonic() + _WITHIN
+    while topic.topic not in admin.list_topics(timeout=_WITHIN).topics and monotonic() < ends:
+        sleep(0.1)
 
 
 class Changelog:
@@ -92,7 +104,7 @@ class Changelog:
         while True:
             try:
                 await self._write(series)
-            except KafkaError as error:
+            except ProducerError as error:
                 # A producer that has lost a batch cannot go on: its sequence numbers have a gap.
                 await self.close()
                 await self._back_off.wait(f"{type(error).__name__} while writing {self._topic}")
@@ -122,6 +134,6 @@ class Changelog:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        with suppress(TimeoutError, KafkaError):
+        with suppress(TimeoutError, ProducerError):
             async with asyncio.timeout(_STOP_WITHIN):
                 await producer.stop()
