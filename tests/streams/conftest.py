@@ -267,6 +267,8 @@ _numbers = count()
 
 
 on_each_engine = pytest.mark.parametrize("case", ENGINES, indirect=True)
+# Where what differs between the pipe's two guarantees is tested elsewhere.
+on_both_engines = pytest.mark.parametrize("case", ["faust", "exactly-once"], indirect=True)
 
 
 @pytest.fixture

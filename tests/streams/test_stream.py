@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # it h
 
 from penstock.proto import Kind, Payload, encode
 
-from .conftest import on_each_engine, until
+from .conftest import on_both_engines, on_each_engine, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +177,7 @@ async def test_kinds_in_and_out(case: Case, working: Callable[..., Any], kind: s
     assert record.value == encode(Payload(form, expected))
 
 
-@on_each_engine
+@on_both_engines
 @pytest.mark.parametrize(("policy", "results", "dead"), [("forward", 2, 1), ("skip", 1, 0), ("dead_letter", 1, 2)])
 async def test_a_record_without_a_value_goes_where_the_spec_says(
     case: Case, working: Callable[..., Any], policy: str, results: int, dead: int
@@ -223,7 +223,7 @@ async def test_a_result_too_large_for_the_broker_is_set_aside(case: Case, workin
     assert len(json.loads(dead.value)) == 2000
 
 
-@on_each_engine
+@on_both_engines
 async def test_transactions_of_the_source_leave_gaps_and_aborted_records(
     case: Case, working: Callable[..., Any]
 ) -> None:

@@ -18,7 +18,7 @@ import pytest
 from penstock.proto import SetupError, Unavailable
 from penstock.streams.engine import worker as worker_of
 
-from .conftest import ENGINES, Case, on_each_engine, until
+from .conftest import ENGINES, Case, on_both_engines, on_each_engine, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
 
 
 RECORDS = 50_000
-# Two kills: one batch of 32 each, or all that the pipe has in hand.
-MOST_DOUBLED = {ENGINES["faust"]: 2 * 32, ENGINES["pipe"]: 2 * 16 * 32, ENGINES["exactly-once"]: 0}
+MOST_DOUBLED = {ENGINES["faust"]: 2 * 32, ENGINES["exactly-once"]: 0}  # Faust: one batch for each kill
 
 
 async def fill(cluster: Cluster, topic: str, partitions: int, numbers: range) -> None:
@@ -72,7 +71,7 @@ def answered(cluster: Cluster, topic: str) -> Counter[int]:
     return numbers
 
 
-@on_each_engine
+@on_both_engines
 @pytest.mark.timeout(240)
 async def test_two_kills_in_50000_records_lose_none(
     case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -95,7 +94,7 @@ async def test_two_kills_in_50000_records_lose_none(
     record_property("reported", f"killed twice in {RECORDS:,} records: {lost} lost, {doubles} doubled")
     assert lost == 0
     assert case.cluster.size(case.dead) == 0
-    # At most what was between delivery and commit for each kill, and it is recognised by its puid.
+    # At most what was between delivery and commit, and it is recognised by its puid.
     assert doubles <= MOST_DOUBLED[case.engine]
 
 
@@ -138,7 +137,7 @@ async def test_a_second_worker_joins_and_leaves(case: Case, tmp_path: Path) -> N
     assert sum(numbers.values()) == 40_000
 
 
-@on_each_engine
+@on_both_engines
 async def test_a_service_that_goes_away_is_waited_for(case: Case, model: Path, working: Callable[..., Any]) -> None:
     from penstock.serving.lifecycle import running
     from penstock.serving.settings import Settings
@@ -182,7 +181,7 @@ async def test_a_record_that_makes_the_model_hang_is_set_aside_alone(case: Case,
     assert dict(dead.headers)["penstock-dlq-reason"] == b"DEADLINE_EXCEEDED"
 
 
-@on_each_engine
+@on_both_engines
 async def test_a_stop_does_not_wait_for_a_service_that_is_away(case: Case, working: Callable[..., Any]) -> None:
     case.service = f'address = "grpc://127.0.0.1:{nobody()}"'
     await fill(case.cluster, case.source, 3, range(100))
@@ -193,7 +192,7 @@ async def test_a_stop_does_not_wait_for_a_service_that_is_away(case: Case, worki
     assert case.cluster.committed(f"penstock-{case.name}", case.source) == 0
 
 
-@on_each_engine
+@on_both_engines
 async def test_a_rebalance_does_not_wait_for_a_service_that_is_away(
     case: Case, model: Path, working: Callable[..., Any]
 ) -> None:
