@@ -68,13 +68,13 @@ async def test_two_kills_change_no_number(
     case: ForecastCase, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     real = real_readings()
-    stations = {"1161114002": real, **{f"station-{number}": real[number * 90 :][:500] for number in range(1, 5)}}
+    stations = {"1161114002": real, **{f"station-{number}": real[number * 90 :][:200] for number in range(1, 5)}}
     total = sum(map(len, stations.values()))
     for station, readings in stations.items():
         for reading in readings:
             case.send({**reading, "station_id": station}, station)
     case.cluster.flush()
-    spec, log = case.file(f'model = "{LSTM}"', AS_IN_THE_TUTORIAL, "[batch]\nrecords = 8"), tmp_path / "worker.log"
+    spec, log = case.file(f'model = "{LSTM}"', AS_IN_THE_TUTORIAL, "[batch]\nrecords = 16"), tmp_path / "worker.log"
 
     with program(spec, log) as first:
         await until(lambda: case.cluster.size(case.sink) >= total // 8, WITHIN)
