@@ -34,11 +34,12 @@ def key_of(number: int) -> bytes:
 
 
 def value_of(number: int) -> bytes:
-    """Its value; of the bad ones half are not JSON, and half are not to the model's liking."""
-    if number % (2 * ONE_BAD_IN) == 21:
+    """Its value; the bad ones are not JSON, or, one of them in eight, not to the model's liking."""
+    if not is_bad(number):
+        return b'{"x": [%d, %d]}' % (number, number % 7)
+    if number % (8 * ONE_BAD_IN) != 21:
         return b'{"x": [%d, ' % number
-    first = _NOT_FOR_THE_MODEL if is_bad(number) else number
-    return b'{"x": [%d, %d]}' % (first, number % 7)
+    return b'{"x": [%d, %d]}' % (_NOT_FOR_THE_MODEL, number)
 
 
 def is_right(number: int, key: bytes | None, value: bytes | None, *, dead: bool) -> bool:

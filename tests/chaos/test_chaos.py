@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .harness import Report
     from .schedule import Schedule
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(600)]
 
 SEED, RECORDS = 1, 20_000
 BAD = 313  # one in 64

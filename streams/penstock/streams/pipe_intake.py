@@ -279,6 +279,7 @@ class Intake:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._epoch = Epoch(consumer.consumer_group_metadata())
         consumer.assign(partitions)
+        consumer.resume(partitions)  # librdkafka still has them paused where that was so in an earlier assignment
         self._taker.assigned(self._epoch)
         if self._in_bulk:
             raise _Reassigned
