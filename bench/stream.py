@@ -12,6 +12,7 @@ compared with onnxruntime's own.
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,11 +39,12 @@ def main() -> None:
         return
     from penstock.deploy.kafka import broker
 
-    commit = reporting.commit()
+    commit, load = reporting.commit(), os.getloadavg()[0]
     with TemporaryDirectory() as folder, nullcontext() if options.kafka else broker(Path(folder)) as running:
         course = Course(options.kafka or running.address, Path(folder), options.records, options.partitions)
         rounds, failed = _measure(course, _chosen(options.only), options)
-    result = reporting.summary(rounds, {"commit": commit, "records": options.records, "partitions": options.partitions})
+    settings = {"commit": commit, "load": load, "records": options.records, "partitions": options.partitions}
+    result = reporting.summary(rounds, settings)
     print(reporting.text(result, as_json=options.json))
     if not options.only and not options.quick and not failed:
         print(f"kept in {reporting.keep(result)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -75,7 +74,7 @@ def summary(rounds: Mapping[str, list[Rate]], settings: Mapping[str, Any]) -> di
     ]
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine() | {"load": [round(each, 1) for each in os.getloadavg()]},
+        "machine": machine(),
         "versions": {"penstock": {name: version(name) for name in _OURS}}
         | {each.peer: _of_peer(each.peer) for each in ALL if each.peer and each.name in rounds},
         "settings": dict(settings) | {"rounds": len(next(iter(rounds.values())))},
@@ -162,9 +161,9 @@ def write_page() -> None:
     result = json.loads(RESULTS.read_text())
     settings, about = result["settings"], result["machine"]
     told = (
-        f"Medians of {settings['rounds']} rounds, {settings['records']:,} records, {settings['partitions']} "
-        f"partition(s), commit {settings['commit']}, {about['cores']} cores, Python {about['python']};\n"
-        "`bench/results/stream.json` has all rounds and versions:"
+        f"Medians of {settings['rounds']} round(s), {settings['records']:,} records, {settings['partitions']} "
+        f"partition(s), commit {settings['commit']}, {about['cores']} cores, load {settings['load']:.1f} before it "
+        f"began, Python {about['python']};\n`bench/results/stream.json` has all rounds and versions:"
     )
     CHART.write_text(chart([row for row in _ordered(result) if row["rows_in_a_record"] == 1]))
     before, rest = PAGE.read_text().split(START)
