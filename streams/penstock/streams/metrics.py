@@ -58,6 +58,10 @@ class Metrics:
         """Set how far behind the end of a partition the stream is."""
         self._lag.labels(self._stream, str(partition)).set(records)
 
+    def no_lag(self) -> None:
+        """Forget the lags: the partitions belong to somebody else now."""
+        self._lag.clear()
+
     @contextmanager
     def call(self, records: int) -> Iterator[None]:
         """Count and time one call."""

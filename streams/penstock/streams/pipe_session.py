@@ -122,6 +122,7 @@ class Session:
         """Partitions were assigned."""
         self._epoch = epoch
         self._next.clear()
+        self._metrics.no_lag()
         self._ready()
 
     def revoked(self, epoch: Epoch) -> None:
