@@ -63,19 +63,38 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "all of it": lambda x: x,
     "under x": lambda x: {"x": x, "id": 7},
     "deep inside": lambda x: {"x": [x]},
-    "in columns": lambda x: {"a": x[0], "b": x[-1]},
+    "in columns": lambda x: {"a": x[0], "b": x[-1]} if x else {},
 }
+
+
+MIXED = st.floats(-1e6, 1e6) | st.integers(-9, 9)
+ODD_ONES: list[Any] = [
+    [],
+    [[]],
+    [1.5],
+    [[1.5, 2], [3.5]],
+    [1, None],
+    [1, True],
+    [1, "NaN"],
+    [2**53 + 1, 0.5],
+    None,
+    "x",
+]
 
 
 @st.composite
 def uniform(draw: st.DrawFn) -> list[bytes]:
-    """A batch that can be read as a whole: one form, and only its numbers differ."""
+    """A batch of one form, which can be read as a whole, or could but for one record."""
     row = st.lists(
-        draw(st.sampled_from([st.floats(-9, 9), st.integers(-(2**63), 2**63), NUMBERS])), min_size=2, max_size=2
+        draw(st.sampled_from([st.floats(-9, 9), st.integers(-(2**63), 2**63 - 1), MIXED, NUMBERS])),
+        min_size=2,
+        max_size=2,
     )
     form = FORMS[draw(st.sampled_from(list(FORMS)))]
-    records = st.lists(row, min_size=1, max_size=3) if draw(st.booleans()) else row
-    return [json.dumps(form(x)).encode() for x in draw(st.lists(records, min_size=1, max_size=12))]
+    records = draw(st.lists(st.lists(row, min_size=1, max_size=3) if draw(st.booleans()) else row, min_size=2))
+    if draw(st.booleans()):
+        records.insert(draw(st.integers(0, len(records))), draw(st.sampled_from(ODD_ONES)))
+    return [json.dumps(form(x)).encode() for x in records]
 
 
 BATCHES = uniform() | st.lists(ANYTHING, min_size=1, max_size=12)
@@ -151,7 +170,7 @@ ELEMENTS = {
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint8": st.integers(0, 255),
     "bool": st.booleans(),
-    "object": st.sampled_from([None, "text", "NaN", "],[", 1, 1.5, 2**70, True]),
+    "object": st.sampled_from([None, "text", "NaN", ",[", 1, 1.5, 2**70, True]),
 }
 
 
