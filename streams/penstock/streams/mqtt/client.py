@@ -137,8 +137,9 @@ class Client:
                     if done:
                         return _reply(done.pop().result(), perf_counter() - started, attempt)
             finally:
-                for name in names:
+                for name, future in zip(names, tries, strict=True):
                     self._waiting.pop(name, None)
+                    future.cancel()
         raise DeadlineExceeded(
             f"no reply at {self._settings.pair.replies} to {attempts} tries of {self._settings.deadline:g} s"
         )
@@ -176,13 +177,17 @@ class Client:
             expiry=math.ceil(self._settings.deadline * self._settings.attempts),
             user=((PUID, puid),),
         )
+        self._check()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.deadline):
                 await self._linked.wait()
-        if self._failed is not None:
-            raise self._failed
+        self._check()
         if self._link is not None:
             self._link.publish(self._settings.pair.requests, payload, about, done=self._told)
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise self._failed
 
     def _told(self, code: int) -> None:
         if code >= ERRORS:
@@ -194,6 +199,7 @@ class Client:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
+                future.exception()  # looked at: several tries of one request get it, and one of them raises it
 
     async def _stay_connected(self) -> None:
         broker = self._settings.broker

@@ -239,7 +239,9 @@ class Link:
             self._state.waiting[info.mid] = done
 
     async def published(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        """Publish, and wait until the broker has it or the time is over."""
+        """Publish, and wait until the broker has it, the connection is lost, or the time is over."""
+        if self._state.lost is not None:
+            return
         told = asyncio.Event()
         self.publish(topic, payload, done=lambda _: told.set(), retain=retain)
         with suppress(TimeoutError):

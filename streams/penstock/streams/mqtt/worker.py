@@ -88,6 +88,7 @@ class Worker:
                 try:
                     await self._stay_connected(ready, answering)
                 finally:
+                    await self._stand_ins.stop()
                     answering.cancel()
                     with suppress(asyncio.CancelledError, Abandoned, PenstockError):
                         await answering
@@ -213,6 +214,8 @@ class Worker:
             if not self._unread:
                 self._work.clear()
             wanted = [request for request in some if self._is_wanted(request)]
+            if not wanted:
+                continue
             for request, reply in zip(wanted, await answers.answer(wanted), strict=True):
                 self._hand[request] = reply
                 if self._link is not None:
