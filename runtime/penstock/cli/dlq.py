@@ -5,22 +5,22 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from penstock.cli.local import Output, Shown
 from penstock.cli.topics._broker import Bootstrap, SpecArgument, broker_of, stream_of
+from penstock.cli.topics._letters import COLUMNS, letter_json, row_of, show_letter, sum_up
 from penstock.cli.topics._tables import progress, say, show_object, show_table
-from penstock.cli.topics._times import Since, Until, milliseconds, shown
-from penstock.cli.topics._values import drawn, headers_json, json_of, key_json, text_of
+from penstock.cli.topics._times import Since, Until, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from penstock.streams import Kafka, Stream
-    from penstock.streams.dlq import Filter, Letter, Selected
+    from penstock.streams.dlq import Filter, Selected
 
 _LIST = """
 [bold]Examples[/]
@@ -57,7 +57,6 @@ penstock dlq purge iris.toml --reason INVALID_JSON --until 7d
 
 penstock dlq purge iris.toml --handled
 """
-_COLUMNS: Final = ("place", "set aside", "key", "reason", "message", "attempts", "handled")
 _ROWS: Final = 50  # of a table in a terminal
 _LETTERS: Final = 10  # shown at once
 
@@ -111,15 +110,15 @@ def list_(
         if limit is not None and counts.total() > limit:
             continue
         if output is Output.JSON:
-            show_object(_json(each, value=False))
+            show_object(letter_json(each, value=False))
         elif sys.stdout.isatty():
-            rows.append(_row(each))
+            rows.append(row_of(each))
         else:
-            show_table((), [_row(each)])
+            show_table((), [row_of(each)])
     if output is Output.TEXT:
         if rows:
-            show_table(_COLUMNS if handled else _COLUMNS[:-1], rows, right=("attempts",), folded="message")
-        _sum_up(topic, counts, limit)
+            show_table(COLUMNS if handled else COLUMNS[:-1], rows, right=("attempts",), folded="message")
+        sum_up(topic, counts, limit)
 
 
 def show(
@@ -147,9 +146,9 @@ def show(
         if limit is not None and count > limit:
             continue
         if output is Output.JSON:
-            show_object(_json(each, value=True))
+            show_object(letter_json(each, value=True))
         else:
-            _show(each)
+            show_letter(each)
     if not count:
         say("no such dead letters")
     elif limit is not None and count > limit:
@@ -275,76 +274,6 @@ def _selected(kafka: Kafka, topic: str, wanted: Filter) -> Iterable[Selected]:
 
     with progress("looking") as told:
         yield from select(kafka, topic, wanted, told=told)
-
-
-def _row(each: Selected) -> list[str]:
-    letter, key = each.letter, text_of(each.record.key)
-    told = (letter.reason, letter.message, str(letter.attempts)) if letter else ("-", "no dead letter of Penstock", "-")
-    row = [each.place, shown(each.record.timestamp), key or "-", *told]
-    return [*row, each.entry.done] if each.entry else row
-
-
-def _sum_up(topic: str, counts: Counter[str], limit: int | None) -> None:
-    if not counts:
-        say(f"no such dead letters in {topic}; --all looks at those that have been handled, too")
-        return
-    if limit is not None and counts.total() > limit:
-        say(f"the first {limit:,} of {counts.total():,}; --limit shows more")
-    for reason, count in counts.most_common():
-        say(f"{count:8,} {reason}")
-
-
-def _json(each: Selected, *, value: bool) -> dict[str, Any]:
-    record, letter = each.record, each.letter
-    found: dict[str, Any] = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "key": key_json(record.key),
-    }
-    if letter is not None:
-        found |= _letter_json(letter)
-    found["headers"] = headers_json((letter.record if letter else record).headers)
-    if value:
-        found["value"] = json_of(record.value)
-    return found | {"handled": asdict(each.entry) if each.entry else None}
-
-
-def _letter_json(letter: Letter) -> dict[str, Any]:
-    from penstock.streams.headers import puid_of
-
-    names = ("reason", "message", "attempts", "stream", "model", "version")
-    source = {name: getattr(letter.record, name) for name in ("topic", "partition", "offset", "timestamp")}
-    return {name: getattr(letter, name) for name in names} | {"puid": puid_of(letter.record), "source": source}
-
-
-def _show(each: Selected) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from penstock.streams.headers import puid_of
-
-    console, record, letter = Console(highlight=False, soft_wrap=True), each.record, each.letter
-    rows = [("place", f"{record.topic} {each.place}"), ("set aside", shown(record.timestamp, exact=True))]
-    if letter is not None:
-        source = letter.record
-        rows += [
-            ("reason", f"{letter.reason}: {letter.message}"),
-            ("attempts", f"{letter.attempts} model calls"),
-            ("stream", letter.stream),
-            ("model", f"{letter.model} {letter.version}".strip() or "-"),
-            ("record", f"{source.topic} {source.partition}/{source.offset}, {shown(source.timestamp, exact=True)}"),
-            ("puid", puid_of(source)),
-        ]
-    if each.entry is not None:
-        rows.append(("handled", f"{each.entry.done} {shown(each.entry.at, exact=True)} {each.entry.to}".strip()))
-    rows.append(("key", text_of(record.key) or ("(none)" if record.key is None else "(empty)")))
-    rows += [("header", f"{name}: {text_of(value)}") for name, value in (letter.record if letter else record).headers]
-    for name, value in rows:
-        console.print(Text(f"{name:9} ", style="dim") + Text(value))
-    console.print(drawn(record.value))
-    console.print()
 
 
 def _ask(kafka: Kafka, topic: str, wanted: Filter | None) -> None:
