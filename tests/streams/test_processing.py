@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -102,6 +102,8 @@ BATCHES = uniform() | st.lists(ANYTHING, min_size=1, max_size=12)
 
 @pytest.mark.parametrize("name", SOURCES)
 @settings(max_examples=50, deadline=None)
+@example(values=[b"[1, 2.5]", b"[3, 4]", b"[5, 6]"], most_rows=8, keep=False)
+@example(values=[b'{"x": [[1, 2.5], [1, 2]]}', b'{"x": [[3, 4]]}'], most_rows=2, keep=True)
 @given(values=BATCHES, most_rows=st.integers(1, 8), keep=st.booleans())
 def test_a_batch_is_read_as_each_record_alone(
     name: str, values: list[bytes | None], most_rows: int, keep: bool
