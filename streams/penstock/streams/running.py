@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -22,6 +23,8 @@ _log = logging.getLogger("penstock.streams")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NOT_AGAIN = 10.0
+# New objects before the collector looks at them, and how often it then looks at older ones.
+_COLLECT_AFTER = (100_000, 20, 50)
 # They repeat in many lines what the stream tells in one.
 _TALKATIVE = (
     "faust",
@@ -66,8 +69,13 @@ async def _run(stream: Stream, make: Callable[[], Worker], metrics_port: int | N
         _log.info("metrics on http://127.0.0.1:%d/metrics", worker.metrics.serve(metrics_port))
     _log.info("starting %s: %s", stream.name, _route(stream))
     progress = asyncio.create_task(_tell(worker, interval))
+
+    def ready() -> None:
+        _spare_the_collector()
+        _log.info("ready: group %s at %s", stream.kafka.group, stream.kafka.bootstrap)
+
     try:
-        await worker.run(lambda: _log.info("ready: group %s at %s", stream.kafka.group, stream.kafka.bootstrap))
+        await worker.run(ready)
     finally:
         progress.cancel()
         with suppress(asyncio.CancelledError):
@@ -77,6 +85,13 @@ async def _run(stream: Stream, make: Callable[[], Worker], metrics_port: int | N
         "stopped: %s records, %s results, %s dead letters",
         *(f"{totals[name]:,}" for name in ("acknowledged", "results", "dead_letters")),
     )
+
+
+def _spare_the_collector() -> None:
+    """Records come and go by the thousand, none of them in a cycle: looking for cycles takes a fifth of the time."""
+    gc.collect()
+    gc.freeze()  # what is there now stays
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def _route(stream: Stream) -> str:
