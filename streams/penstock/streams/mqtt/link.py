@@ -7,46 +7,35 @@ session. All of that reaching into aiomqtt is here.
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
-import ssl
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from penstock.proto import ServiceError, SetupError
-from penstock.streams.calls import secret
 
+from .opening import MOST_IN_FLIGHT, V5, new_client
 from .properties import About, Packed, about
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from .settings import BrokerService, Tls
+    from .opening import Will
+    from .settings import BrokerService
 
 ERRORS: Final = 128
 """Reason codes from here on are errors (MQTT 5.0, 2.4)."""
 NOBODY_LISTENS: Final = 16
 """Reason code of a publication that is well, and reaches nobody."""
 
-_quiet = logging.getLogger("penstock.streams.mqtt.paho")
-_quiet.setLevel(logging.CRITICAL)  # what it tells as errors is told by `LinkLost`, once and with what follows
-
-_V5 = 5
 _WAIT_FOR_BROKER = 5.0
-_CONNECT_TIMEOUT = 10.0
-# MQTT 5.0, 3.1.2.11.3: 65,535 in flight unless the other side says less. Brokers drop whoever sends more.
-_MOST_IN_FLIGHT = 65_535
 _IN_FLIGHT_BEFORE_5 = 20  # nobody says how many an MQTT 3.1.1 broker takes; this is paho's and mosquitto's own
 _TAKEN_OVER = 142
-# Bad user name or password, not authorized, banned, bad authentication method: no retry will help.
+# Protocol or client id refused, bad user name or password, not authorized, banned: no retry will help.
 _REFUSED = frozenset({134, 135, 138, 140, 132, 133})
 _DO_NOT_SEND_RETAINED = 2
 
@@ -92,14 +81,6 @@ class Arrival:
         self.link.acknowledge(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes for us when the connection breaks; retained."""
-
-    topic: str
-    payload: bytes
-
-
 @dataclass(slots=True)
 class _State:
     arrived: deque[Arrival] = field(default_factory=deque)
@@ -117,7 +98,7 @@ class Link:
         in_flight: messages that may be unacknowledged on our side (MQTT 5; a 3.1.1 broker has its own limit).
         session_expiry: seconds that the broker keeps the session while we are away; 0 for not at all. An MQTT 3.1.1
             broker decides itself how long.
-        will: see `Will`.
+        will: see `opening.Will`.
 
     Attributes:
         had_session: whether the broker still knew the session, with all that was not acknowledged.
@@ -126,11 +107,11 @@ class Link:
     def __init__(
         self, broker: BrokerService, identifier: str, *, in_flight: int, session_expiry: int, will: Will | None = None
     ) -> None:
-        self._is_5 = broker.protocol == _V5
+        self._is_5 = broker.protocol == V5
         self._where = f"{broker.host}:{broker.port}"
         self._state = _State()
         self.had_session = False
-        self._client = _client(broker, identifier, in_flight=in_flight, session_expiry=session_expiry, will=will)
+        self._client = new_client(broker, identifier, in_flight=in_flight, session_expiry=session_expiry, will=will)
         self._paho: Any = self._client._client
         self._paho.manual_ack_set(on=True)
         self._tell_connected: Any = self._paho.on_connect
@@ -263,7 +244,7 @@ class Link:
 
     def _on_connect(self, client: Any, data: Any, flags: Any, code: Any, properties: Any = None) -> None:
         self.had_session = bool(flags.session_present)
-        most = _MOST_IN_FLIGHT if self._is_5 else _IN_FLIGHT_BEFORE_5
+        most = MOST_IN_FLIGHT if self._is_5 else _IN_FLIGHT_BEFORE_5
         # paho has its setter for the time before; how many the broker takes is known only now.
         client._max_inflight_messages = getattr(properties, "ReceiveMaximum", None) or most
         self._tell_connected(client, data, flags, code, properties)
@@ -301,54 +282,3 @@ class Link:
         if code in _REFUSED:
             return SetupError(f"the broker at {self._where} refuses us: {getattr(cause, 'rc', '')}", code="REFUSED")
         return LinkLost(f"no connection to {self._where}: {cause or error}")
-
-
-def _client(
-    broker: BrokerService, identifier: str, *, in_flight: int, session_expiry: int, will: Will | None
-) -> aiomqtt.Client:
-    settings: Mapping[str, Any]
-    if broker.protocol == _V5:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.ReceiveMaximum = min(in_flight, _MOST_IN_FLIGHT)
-        properties.SessionExpiryInterval = session_expiry
-        settings = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not session_expiry, "properties": properties}
-    else:
-        settings = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not session_expiry}
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        identifier=identifier,
-        username=broker.username or None,
-        password=secret(broker.password_env) or None,
-        keepalive=broker.keepalive,
-        logger=_quiet,
-        timeout=_CONNECT_TIMEOUT,
-        tls_context=_tls_context(broker.tls) if broker.tls else None,
-        # A reply and an acknowledgement are small packets that follow each other: Nagle would hold each for 40 ms.
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
-        **settings,
-    )
-
-
-class _ClosedOnFailure(ssl.SSLSocket):
-    """Closes itself where the handshake fails; paho leaves that to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  (as ssl has it)
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        context.sslsocket_class = _ClosedOnFailure
-        if tls.cert_file:
-            password = secret(tls.key_password_env) or None
-            context.load_cert_chain(tls.cert_file, tls.key_file, password)
-    except (OSError, ValueError) as error:
-        raise SetupError(f"the TLS files of the broker cannot be used: {error}", code="BAD_TLS") from None
-    return context

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.proto import PenstockError
 
-from .link import Link, Will
+from .link import Link
+from .opening import Will
 from .places import State
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from penstock.streams.patience import Abandoned, BackOff, Patience
 
 from .answering import answerer
 from .book import Book
-from .link import ERRORS, NOBODY_LISTENS, Link, LinkLost, Will
+from .link import ERRORS, NOBODY_LISTENS, Link, LinkLost
 from .metrics import MqttMetrics
+from .opening import Will
 from .places import Places, State
 from .requests import read_request
 from .standing_in import StandIns
