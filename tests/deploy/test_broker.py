@@ -262,3 +262,20 @@ def test_a_borrowed_broker_does_not_survive_its_keeper(tmp_path: Path) -> None:
         keeper.kill()
         until(lambda: gone(java.pid))
         assert borrowed.status().state == "died"
+
+
+def test_a_borrowed_broker_that_was_killed_starts_again_with_its_data_and_ends_with_its_user() -> None:
+    with broker() as borrowed:
+        address, keeper = borrowed.address, borrowed.process()
+        send(address, "kept", b"before")
+        assert keeper is not None
+        for process in keeper.children(recursive=True):
+            process.kill()
+        psutil.wait_procs([keeper], timeout=30)
+        assert borrowed.status().state == "died"
+        borrowed.up(int(address.rpartition(":")[2]))
+        assert receive(address, "kept")[1] == b"before"
+        second = borrowed.process()
+        assert second is not None
+    until(lambda: gone(second.pid))
+    assert not borrowed.folder.exists()
