@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import faust
 from aiokafka.helpers import create_ssl_context  # type: ignore[import-untyped]
 
 from penstock.proto import SetupError
@@ -50,6 +49,8 @@ def faust_credentials(kafka: Kafka) -> Any:
     Raises:
         SetupError: as `aiokafka_settings`.
     """
+    import faust  # not for the pipe, which asks for topics with these settings, too
+
     security = kafka.security
     context = _tls(security)
     if security.protocol.startswith("SASL"):
