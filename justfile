@@ -39,9 +39,21 @@ bench *args:
 bench-codec:
     python -m bench.codec
 
-# the stream engine, in records and rows per second
+# streams beside a loop by hand, plain Faust, Quix Streams, Bytewax and MLServer, on one broker
 bench-stream *args:
     python -m bench.stream {{args}}
+
+# what a stream does with a batch of records, without Kafka, in microseconds a record
+bench-processing *args:
+    python -m bench.processing {{args}}
+
+# kills, zombies and a broker that dies: 100,000 records, another seed each time
+chaos *args:
+    python -m bench.chaos {{args}}
+
+# one worker at a steady 500 records a second for an hour, its memory watched
+soak *args:
+    python -m bench.soak {{args}}
 
 # InvokeModel beside a processor that only reads and writes, on a real NiFi
 bench-nifi *args:
