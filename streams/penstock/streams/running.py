@@ -26,14 +26,7 @@ _NOT_AGAIN = 10.0
 # New objects before the collector looks at them, and how often it then looks at older ones.
 _COLLECT_AFTER = (100_000, 20, 50)
 # They repeat in many lines what the stream tells in one.
-_TALKATIVE = (
-    "faust",
-    "mode",
-    "aiokafka",
-    "penstock.streams.faust_app",
-    "penstock.streams.faust_transport",
-    "penstock.streams.forecast.table",
-)
+_TALKATIVE = ("faust", "mode", "aiokafka", "penstock.streams.faust_app", "penstock.streams.faust_transport")
 
 
 def run_worker(

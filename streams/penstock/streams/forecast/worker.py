@@ -1,9 +1,9 @@
-"""A forecast run on Faust: the worker of every stream, with a table.
+"""A forecast run on Faust: the worker of a stream, with a table.
 
 The steps of a batch, which docs/forecasting.md goes through one by one; 1 to 5 are those of docs/at-least-once.md:
 
 1. **take** a batch of readings;
-2. **read** them, and bring each into its series, on a copy;
+2. **read** them, and bring each into its series, on a copy; after a rebalance, first read back the changelog;
 3. **ask** the model with all windows that are full;
 4. **write** forecasts and dead letters;
 5. **wait** until all replicas have them;
@@ -48,6 +48,9 @@ class ForecastWorker(Worker):
     _forecaster: Forecaster
     _changelog: Changelog
     _table: SeriesTable
+    _app: StreamApp
+    _generation: int | None = None  # of the group, in which
+    _current: set[int]  # these partitions of the table are as the changelog has them
 
     def __init__(self, forecast: Forecast) -> None:
         super().__init__(forecast.stream)
@@ -62,9 +65,7 @@ class ForecastWorker(Worker):
     async def _open(self, answers: Caller, loop: asyncio.AbstractEventLoop, folder: Path) -> StreamApp:
         await ensure_changelog(self._forecast)
         shape = await self._shape(answers)
-        app = make_app(self._stream, self, loop, folder)
-        app.conf.table_standby_replicas = 0  # a standby would be read back from the beginning all the same
-        self._table = SeriesTable(app, self._forecast.changelog, self._quality.keep_only)
+        self._table = SeriesTable(self._forecast, self._patience)
         self._forecaster = Forecaster(
             self._forecast,
             answers,
@@ -76,7 +77,8 @@ class ForecastWorker(Worker):
         )
         self._changelog = Changelog(self._forecast, self._patience)
         self._delivery = Delivery(self._stream, self._patience, self._forecaster.refused)
-        return app
+        self._app = make_app(self._stream, self, loop, folder)
+        return self._app
 
     async def _close(self) -> None:
         await self._delivery.close()
@@ -96,7 +98,20 @@ class ForecastWorker(Worker):
                 back_off.over()
                 return shape
 
+    async def _read_back(self, records: list[Record]) -> None:
+        """See to it that the table has the series of these records, as the last worker has left them."""
+        generation = self._app.consumer_generation_id
+        if generation != self._generation:
+            ours = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == self._stream.source.topic}
+            self._table.keep_only(ours)
+            self._quality.keep_only(set(self._table.series))
+            self._generation, self._current = generation, set()
+        missing = {record.partition for record in records} - self._current
+        await self._table.read_back(missing)
+        self._current |= missing
+
     async def _outcome(self, records: list[Record]) -> None:
+        await self._read_back(records)  # part of step 2
         made = await self._forecaster.process(records)  # steps 2 and 3: read and ask
         await self._delivery.deliver(made.messages)  # steps 4 and 5: write and wait for the broker
         await self._changelog.write(made.series)  # step 6: remember
