@@ -39,6 +39,14 @@ def test_the_smallest_spec_and_what_it_leaves_to_us(tmp_path: Path) -> None:
     assert (stream.engine, stream.guarantee) == ("pipe", "at_least_once")
 
 
+@pytest.mark.parametrize(("engine", "records"), [("pipe", 1024), ("faust", 256)])
+def test_a_model_inside_the_pipe_has_larger_batches(tmp_path: Path, engine: str, records: int) -> None:
+    (tmp_path / "model.onnx").touch()
+    text = SMALLEST.replace('address = "grpc://127.0.0.1:5000"', 'model = "model.onnx"')
+    assert load_stream(write(tmp_path, f'engine = "{engine}"\n{text}')).batch.records == records
+    assert load_stream(write(tmp_path, f'engine = "{engine}"\n{text}[batch]\nrecords = 7\n')).batch.records == 7
+
+
 def test_everything_can_be_said(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     (tmp_path / "model.onnx").touch()

@@ -36,7 +36,7 @@ async def local_model(path: Path, deadline: float) -> AsyncIterator[LocalModel]:
     """Load a model, and let it go at the end.
 
     Args:
-        path: an ONNX file or the folder of a Python model.
+        path: an ONNX or TFLite file, or the folder of a Python model.
         deadline: seconds for one call.
 
     Raises:

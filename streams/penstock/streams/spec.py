@@ -48,7 +48,7 @@ class Service:
 
     Attributes:
         address: ``grpc://host:port`` or ``http://host:port``; empty where a model is given.
-        model: an ONNX file or the folder of a Python model; None where an address is given.
+        model: an ONNX or TFLite file, or the folder of a Python model; None where an address is given.
         deadline: seconds for one call.
         concurrency: calls at once, where a batch needs several: kinds that have no rows to stack (binData, strData,
             jsonData), rows of different shape.
@@ -84,7 +84,7 @@ class Batch:
     """How many records share one model call.
 
     Attributes:
-        records: at most so many are taken together.
+        records: at most so many are taken together; `spec_file` has 1,024 for the pipe with the model inside.
         rows: at most so many rows are asked at the same time, in one call or several; a single record may have more.
         wait: seconds that a batch waits for more records; 0 takes what has come while the last batch was busy.
     """

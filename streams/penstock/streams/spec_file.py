@@ -14,6 +14,8 @@ from .spec_table import Table
 
 _KINDS = tuple(Kind)
 _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_BATCH = 256
+_LARGE_BATCH = 1024
 _LONGEST_WAIT = 60.0
 _LONGEST_DEADLINE = 3600.0
 _LEAST_SESSION = 6.0  # what a broker allows unless it is told otherwise (group.min.session.timeout.ms)
@@ -47,15 +49,19 @@ def table_of(path: str | Path) -> Table:
 
 def _stream(table: Table) -> Stream:
     name = name_of(table)
+    engine = table.choice("engine", ("pipe", "faust"), "pipe")
+    service = service_of(table.table("service"))
+    # A call to a model in the worker costs as much as ten records; a service has a deadline for all that it is asked.
+    records = _LARGE_BATCH if engine == "pipe" and service.model else _BATCH
     stream = Stream(
         name=name,
         source=_source(table.table("source")),
-        service=service_of(table.table("service")),
+        service=service,
         sink=_sink(table.table("sink")),
         dead_letter=dead_letter_of(table.table("dead_letter"), name),
-        engine=table.choice("engine", ("pipe", "faust"), "pipe"),
+        engine=engine,
         guarantee=table.choice("guarantee", ("at_least_once", "exactly_once"), "at_least_once"),
-        batch=batch_of(table.table("batch")),
+        batch=batch_of(table.table("batch"), records=records),
         kafka=kafka_of(table.table("kafka"), name),
     )
     table.close()
@@ -128,10 +134,10 @@ def dead_letter_of(table: Table, name: str) -> str:
     return topic
 
 
-def batch_of(table: Table) -> Batch:
-    """The batches, from the table ``[batch]``."""
+def batch_of(table: Table, *, records: int = _BATCH) -> Batch:
+    """The batches, from the table ``[batch]``; ``records`` of them where it does not say."""
     batch = Batch(
-        records=table.whole("records", 256),
+        records=table.whole("records", records),
         rows=table.whole("rows", 2048),
         wait=table.seconds("wait", 0.0, least=0.0, most=_LONGEST_WAIT),
     )
