@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -100,7 +100,7 @@ def _plain(stream: Stream) -> dict[str, object]:
     """The spec as it would be written, all defaults included."""
     from dataclasses import asdict
 
-    plain = json.loads(json.dumps(asdict(stream), default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(stream), default=str))
     source, sink = stream.source, stream.sink
     plain["source"]["encoding"] = "base64" if plain["source"].pop("base64") else "raw"
     plain["source"]["features"] = [str(pointer) for pointer in source.features]
