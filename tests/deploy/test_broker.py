@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -39,6 +40,7 @@ with warnings.catch_warnings():
 
 BORROW = """
 import sys, time
+from contextlib import suppress
 from pathlib import Path
 from penstock.deploy.kafka import broker
 with broker(Path(sys.argv[1])) as running:
@@ -126,11 +128,16 @@ def test_up_again_leaves_it_as_it_is(staying: Broker) -> None:
     assert caught.value.code == "BROKER_RUNS"
 
 
+def _hang_up(stranger: socket.socket) -> None:
+    with suppress(OSError):  # closed before anybody has come
+        stranger.accept()[0].close()
+
+
 def test_a_stranger_on_the_port_is_not_taken_for_it(staying: Broker, tmp_path: Path) -> None:
     """The record of one broker, but another one's (or nobody's) answers on its port."""
     record = json.loads((staying.folder / "broker.json").read_text())
     with socket.create_server(("127.0.0.1", 0)) as stranger:
-        threading.Thread(target=lambda: stranger.accept()[0].close(), daemon=True).start()
+        threading.Thread(target=_hang_up, args=(stranger,), daemon=True).start()
         for lie in ({"cluster": "another"}, {"port": stranger.getsockname()[1]}):
             (staying.folder / "broker.json").write_text(json.dumps(record | lie))
             assert staying.status().state == "not answering"

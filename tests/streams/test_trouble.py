@@ -100,7 +100,8 @@ async def test_two_kills_in_50000_records_lose_none(
 
 @on_each_engine
 async def test_a_stop_leaves_nothing_to_do_twice(case: Case, tmp_path: Path) -> None:
-    spec, log = case.file(), tmp_path / "worker.log"
+    # Small batches: what is in hand is finished.
+    spec, log = case.file(extra="[batch]\nrecords = 32"), tmp_path / "worker.log"
     await fill(case.cluster, case.source, 3, range(40_000))
     with program(spec, log) as worker:
         await until(lambda: case.cluster.size(case.sink) >= 5_000)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ pytestmark = [pytest.mark.nifi, pytest.mark.xdist_group("nifi"), pytest.mark.tim
 
 BORROW = """
 import sys, time
+from contextlib import suppress
 from pathlib import Path
 from penstock.deploy.nifi import nifi
 with nifi(Path(sys.argv[1])) as running:
@@ -152,11 +154,16 @@ def test_up_again_leaves_it_as_it_is(staying: NiFi) -> None:
     assert caught.value.code == "NIFI_RUNS"
 
 
+def _hang_up(stranger: socket.socket) -> None:
+    with suppress(OSError):  # closed before anybody has come
+        stranger.accept()[0].close()
+
+
 def test_a_stranger_on_the_port_is_not_taken_for_it(staying: NiFi, nifi: RunningNiFi) -> None:
     """Another NiFi, or something that hangs up, on the port that the record names."""
     record = json.loads((staying.folder / "nifi.json").read_text())
     with socket.create_server(("127.0.0.1", 0)) as stranger:
-        threading.Thread(target=lambda: stranger.accept()[0].close(), daemon=True).start()
+        threading.Thread(target=_hang_up, args=(stranger,), daemon=True).start()
         for port in (urlsplit(nifi.address).port, stranger.getsockname()[1]):
             (staying.folder / "nifi.json").write_text(json.dumps(record | {"port": port}))
             assert staying.status().state == "not answering"
