@@ -35,14 +35,21 @@ def test_the_smallest_spec_and_what_it_leaves_to_us(tmp_path: Path) -> None:
     assert stream.sink.format is None
     assert stream.dead_letter == "iris-dead-letters"
     assert (stream.kafka.group, stream.kafka.session_timeout) == ("penstock-iris", 8.0)
-    assert (stream.batch.records, stream.batch.wait) == (256, 0.0)
+    assert (stream.batch.records, stream.batch.wait) == (1024, 0.0)
     assert (stream.engine, stream.guarantee) == ("pipe", "at_least_once")
 
 
-@pytest.mark.parametrize(("engine", "records"), [("pipe", 1024), ("faust", 256)])
-def test_a_model_inside_the_pipe_has_larger_batches(tmp_path: Path, engine: str, records: int) -> None:
+@pytest.mark.parametrize(
+    ("engine", "service", "records"),
+    [
+        ("pipe", 'model = "model.onnx"', 2048),
+        ("pipe", 'address = "grpc://127.0.0.1:5000"', 1024),
+        ("faust", 'model = "model.onnx"', 256),
+    ],
+)
+def test_the_batches_fit_the_engine_and_the_model(tmp_path: Path, engine: str, service: str, records: int) -> None:
     (tmp_path / "model.onnx").touch()
-    text = SMALLEST.replace('address = "grpc://127.0.0.1:5000"', 'model = "model.onnx"')
+    text = SMALLEST.replace('address = "grpc://127.0.0.1:5000"', service)
     assert load_stream(write(tmp_path, f'engine = "{engine}"\n{text}')).batch.records == records
     assert load_stream(write(tmp_path, f'engine = "{engine}"\n{text}[batch]\nrecords = 7\n')).batch.records == 7
 

@@ -84,7 +84,7 @@ class Batch:
     """How many records share one model call.
 
     Attributes:
-        records: at most so many are taken together; `spec_file` has 1,024 for the pipe with the model inside.
+        records: at most so many are taken together; `spec_file` has more for the pipe.
         rows: at most so many rows are asked at the same time, in one call or several; a single record may have more.
         wait: seconds that a batch waits for more records; 0 takes what has come while the last batch was busy.
     """

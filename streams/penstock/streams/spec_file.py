@@ -15,7 +15,9 @@ from .spec_table import Table
 _KINDS = tuple(Kind)
 _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BATCH = 256
-_LARGE_BATCH = 1024
+# On the pipe, where a call is made while others are written. A service has a deadline for all that a call asks.
+_BATCH_TO_SERVICE = 1024
+_BATCH_INSIDE = 2048
 _LONGEST_WAIT = 60.0
 _LONGEST_DEADLINE = 3600.0
 _LEAST_SESSION = 6.0  # what a broker allows unless it is told otherwise (group.min.session.timeout.ms)
@@ -51,8 +53,7 @@ def _stream(table: Table) -> Stream:
     name = name_of(table)
     engine = table.choice("engine", ("pipe", "faust"), "pipe")
     service = service_of(table.table("service"))
-    # A call to a model in the worker costs as much as ten records; a service has a deadline for all that it is asked.
-    records = _LARGE_BATCH if engine == "pipe" and service.model else _BATCH
+    records = _BATCH if engine == "faust" else _BATCH_TO_SERVICE if service.address else _BATCH_INSIDE
     stream = Stream(
         name=name,
         source=_source(table.table("source")),
