@@ -44,6 +44,7 @@ _log = logging.getLogger("penstock.streams")
 _LONGEST_TRANSACTION: Final = 0.1
 _MOST_MESSAGES: Final = 20_000  # in one transaction
 _LEAVE_WITHIN: Final = 5.0
+_GRACE: Final = 30.0  # beyond the broker's bound for a transaction: for the broker's own sweep, and a busy machine
 _WRITE_WITHIN: Final = 10.0  # after a stop, for the transaction in hand
 # Batches processed at once: a service works on one while another is on its way; a model in this process gains little.
 _AT_ONCE: Final = 4
@@ -172,7 +173,7 @@ class Session:
                 self._changed.clear()
                 await self._changed.wait()
             if self._error is None and self._is_head_done():
-                await self._write_group()
+                await self._write_in_time()
                 continue
             await self._drop()
             if self._intake_over:
@@ -185,6 +186,15 @@ class Session:
 
     def _is_over(self) -> bool:
         return self._intake_over or bool(self._epoch and self._epoch.is_over and not self._epoch.settled.is_set())
+
+    async def _write_in_time(self) -> None:
+        """A transaction that has outlived the broker's bound for it is dead, whatever is still waited for."""
+        bound = 2 * self._stream.kafka.session_timeout + _GRACE if self._outlet.is_transactional else None
+        try:
+            async with asyncio.timeout(bound):
+                await self._write_group()
+        except TimeoutError:
+            raise Rejoin(f"a transaction was not over after {bound:g} s") from None
 
     async def _write_group(self) -> None:
         """Steps 4 to 6 for all that is ready, and what becomes ready soon."""
