@@ -135,6 +135,13 @@ class Group:
         status = self.nifi.get(f"/flow/processors/{identity}/status")["processorStatus"]["aggregateSnapshot"]
         return bool(status["activeThreadCount"] == 0 and status["runStatus"] != "Running")
 
+    def told(self) -> str:
+        """What waits in its queues, and the bulletins; for the message of a test that waits in vain."""
+        flow = self.nifi.get(f"/flow/process-groups/{self.id}")["processGroupFlow"]["flow"]
+        queued = [each["status"]["aggregateSnapshot"]["flowFilesQueued"] for each in flow["connections"]]
+        board = self.nifi.get(f"/flow/bulletin-board?groupId={self.id}")["bulletinBoard"]["bulletins"]
+        return f"queues {queued}, {[each['bulletin']['message'] for each in board if each.get('bulletin')]}"
+
     # Queues
 
     def connect(self, source: str, relationships: Iterable[str], target: str | None = None) -> str:

@@ -124,7 +124,8 @@ class Scan:
         until = monotonic() + _SILENCE
         while monotonic() < until:
             first = self._consumer.poll(0.25)  # `consume` alone would wait for as many as are asked for
-            messages = [first, *self._consumer.consume(_AT_ONCE, 0)] if first else []
+            # A message without a value is false: its truth is its length.
+            messages = [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
             for message in messages:
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
