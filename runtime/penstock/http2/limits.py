@@ -23,7 +23,7 @@ class Limits:
 
     streams: int = 1024
     list: int = 16_384
-    block: int = 32_768
+    block: int = 16_384
     body: int = 64 << 20
     bodies: int = 256 << 20
     window: int = 1 << 20
