@@ -8,7 +8,7 @@ cut off at their end is kept, and a body is taken as it comes, so a large frame 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from . import frames
 from .failures import ConnectionFailed, StreamFailed
@@ -31,6 +31,9 @@ _KEEP_CLOSED: Final = 100
 class Application(Protocol):
     """What stands behind a connection."""
 
+    def head(self, fields: Fields) -> Any:
+        """What is kept of a request's fields, made once for all requests that have the same."""
+
     def request(self, stream: Stream) -> None:
         """A request is complete: answer it, now or later, by `Connection.answer`."""
 
@@ -39,6 +42,20 @@ class Application(Protocol):
 
     def gone(self, stream: Stream) -> None:
         """The peer does not want the answer any more."""
+
+
+class Head(NamedTuple):
+    """A header block.
+
+    Attributes:
+        fields: its fields.
+        length: see `malformed`.
+        made: the application's own; None where this is no request.
+    """
+
+    fields: Fields
+    length: int | None
+    made: Any
 
 
 class Connection:
@@ -58,7 +75,7 @@ class Connection:
         self._limits = limits
         self._clock = clock
         self._rest = b""
-        self._decoder = FieldDecoder(4096, limits.list)
+        self._decoder = FieldDecoder(4096, limits.list, self._head)
         self._preface_left = frames.PREFACE
         self._has_settings = False
         self._block: tuple[int, int, bytearray] | None = None
@@ -277,11 +294,11 @@ class Connection:
 
     def _block_over(self, flags: int, number: int, block: bytes) -> None:
         try:
-            fields: Fields | None = self._decoder.decode(block)
+            head: Head | None = self._decoder.decode(block)
         except TooLarge:
-            fields = None
+            head = None
         if number <= self._highest:
-            self._trailers(flags, number, fields)
+            self._trailers(flags, number, head)
             return
         self._highest = number
         if self._last_accepted is not None:
@@ -289,26 +306,29 @@ class Connection:
             return  # after GOAWAY: the peer knows that these are not done
         if len(self.streams) >= self._limits.streams:
             raise StreamFailed(number, Code.REFUSED_STREAM)
-        stream = Stream(number, fields or (), self._peer_initial, self._limits.window)
+        stream = Stream(number, head and head.made, self._peer_initial, self._limits.window)
         self.streams[number] = stream
-        if fields is None:
+        if head is None:
             self._application.refuse(stream, "fields")
             return
-        known = malformed(fields)
-        if known is not None:
-            if known < 0:
+        if head.length is not None:
+            if head.length < 0:
                 raise StreamFailed(number, Code.PROTOCOL_ERROR)
-            stream.expected = known
+            stream.expected = head.length
         if flags & frames.END_STREAM:
             self._complete(stream)
 
-    def _trailers(self, flags: int, number: int, fields: Fields | None) -> None:
+    def _head(self, fields: Fields) -> Head:
+        length = malformed(fields)
+        return Head(fields, length, None if length is not None and length < 0 else self._application.head(fields))
+
+    def _trailers(self, flags: int, number: int, head: Head | None) -> None:
         stream = self.streams.get(number)
         if stream is None or stream.has_all:
             if stream is None and number in self._reset:
                 return
             raise ConnectionFailed(Code.STREAM_CLOSED, "HEADERS on a stream that is closed")
-        if not flags & frames.END_STREAM or fields is None or trailers_malformed(fields):
+        if not flags & frames.END_STREAM or head is None or trailers_malformed(head.fields):
             raise StreamFailed(number, Code.PROTOCOL_ERROR)
         self._complete(stream)
 

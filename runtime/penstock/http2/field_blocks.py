@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
@@ -17,6 +17,9 @@ from hpack.table import HeaderTable
 
 from .failures import ConnectionFailed
 from .frames import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -43,17 +46,19 @@ class FieldDecoder:
     Args:
         table_bytes: what the dynamic table may hold: our SETTINGS_HEADER_TABLE_SIZE.
         list_bytes: what the fields of a block may take, counted as the RFC does.
+        made: what is made of the fields of a block, once for all the times that it comes.
     """
 
-    def __init__(self, table_bytes: int, list_bytes: int) -> None:
+    def __init__(self, table_bytes: int, list_bytes: int, made: Callable[[Fields], Any]) -> None:
         self._allowed = self._most = table_bytes
         self._list_bytes = list_bytes
         self._entries: deque[Field] = deque()
         self._bytes = 0
-        self._known: dict[bytes, Fields] = {}
+        self._made = made
+        self._known: dict[bytes, Any] = {}
 
-    def decode(self, block: bytes) -> Fields:
-        """The fields of a block. The same object comes again for the same block, as long as nothing else was learnt.
+    def decode(self, block: bytes) -> Any:
+        """What ``made`` makes of a block's fields: the same object again, as long as nothing new was learnt.
 
         Raises:
             ConnectionFailed: COMPRESSION_ERROR.
@@ -68,7 +73,7 @@ class FieldDecoder:
             raise ConnectionFailed(Code.COMPRESSION_ERROR, "a header block cannot be read") from None
         if size > self._list_bytes:
             raise TooLarge
-        told = tuple(fields)
+        told = self._made(tuple(fields))
         if not learnt:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ _BAD_VALUE: Final = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 
 
-@lru_cache(1024)
 def malformed(fields: Fields) -> int | None:
     """What is to be known before the body comes.
 

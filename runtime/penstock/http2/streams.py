@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .field_blocks import Fields
+from typing import Any
 
 
 class Stream:
@@ -13,7 +10,7 @@ class Stream:
 
     Attributes:
         number: the stream's identifier.
-        fields: header fields of the request.
+        head: what the application made of its header fields.
         chunks: its body so far.
         size: bytes in ``chunks``.
         expected: what ``content-length`` says; -1 where it is not there.
@@ -24,11 +21,11 @@ class Stream:
         work: what answers; cancelled where the peer gives up.
     """
 
-    __slots__ = ("chunks", "expected", "fields", "has_all", "number", "room", "size", "unsent", "window", "work")
+    __slots__ = ("chunks", "expected", "has_all", "head", "number", "room", "size", "unsent", "window", "work")
 
-    def __init__(self, number: int, fields: Fields, window: int, room: int) -> None:
+    def __init__(self, number: int, head: Any, window: int, room: int) -> None:
         self.number = number
-        self.fields = fields
+        self.head = head
         self.chunks: list[bytes] = []
         self.size = 0
         self.expected = -1
