@@ -16,7 +16,7 @@ quick *args:
 lint:
     ruff check
     ruff format --check
-    mypy -p penstock.proto -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
+    mypy -p penstock.proto -p penstock.http2 -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
     mypy tests templates bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
