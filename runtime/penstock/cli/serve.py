@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from penstock.serving.lifecycle import Running
+    from penstock.serving.tls import Tls
 
 _EPILOG = """
 [bold]Examples[/]
@@ -39,6 +40,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 5000,
     http_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9000,
+    grpc_engine: Annotated[str, typer.Option(help="penstock, or grpcio for grpcio's own server.")] = "grpcio",
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file, with the chain; needs --tls-key.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file, without a passphrase.")] = None,
+    tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; callers must show a certificate by it.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that serve the model.")] = 1,
     deadline: Annotated[float, typer.Option(help="Seconds a prediction may take, waiting included.")] = 3.0,
     max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 256,
     batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
@@ -64,6 +70,9 @@ def serve(
         host=host,
         grpc_port=grpc_port,
         http_port=http_port,
+        grpc_engine=grpc_engine,
+        tls=_tls(tls_certificate, tls_key, tls_client_ca),
+        workers=workers,
         deadline=deadline,
         max_batch=max_batch,
         batch_wait=batch_wait,
@@ -76,6 +85,17 @@ def serve(
         # Models read the files beside them by relative paths, in predict as well as while they load.
         os.chdir(settings.model)
     run_until_signal(run(settings, _announce))
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    from penstock.proto import SetupError
+    from penstock.serving.tls import Tls
+
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise SetupError("TLS needs both --tls-certificate and --tls-key", code="BAD_SETTING")
+    return Tls(certificate.absolute(), key.absolute(), client_ca.absolute() if client_ca is not None else None)
 
 
 def _announce(server: Running) -> None:

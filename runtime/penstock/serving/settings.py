@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.proto import DEFAULT_LIMITS, SetupError
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.proto import Limits
+
+    from .tls import Tls
+
+GRPC_ENGINES: Final = ("penstock", "grpcio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,10 @@ class Settings:
         version: of the model, as the Open Inference Protocol and Seldon's metadata tell it.
         host: address to listen on; the default is reachable from this machine only.
         grpc_port: 0 picks a free one, which the running server tells.
-        http_port: the same for REST.
+        http_port: the same for REST; the same number as ``grpc_port`` makes one listener for both.
+        grpc_engine: what answers on the gRPC port: ``penstock`` or ``grpcio``, whose server speaks gRPC only.
+        tls: certificate and key; without them connections are plain text.
+        workers: processes that serve the model, each with a batcher of its own.
         deadline: seconds that a prediction may take, waiting included; a caller may ask for less, not for more.
         max_batch: rows in one run of the model; 1 gives every request a run of its own.
         batch_wait: seconds that a run waits for more rows to come; 0 gathers only what comes while the model is busy.
@@ -39,6 +46,9 @@ class Settings:
     host: str = "127.0.0.1"
     grpc_port: int = 5000
     http_port: int = 9000
+    grpc_engine: str = "grpcio"
+    tls: Tls | None = None
+    workers: int = 1
     deadline: float = 3.0
     max_batch: int = 256
     batch_wait: float = 0.0
@@ -56,10 +66,17 @@ class Settings:
         self._check(self.max_queue >= 1, "max_queue is a number of rows, 1 or more", self.max_queue)
         self._check(self.threads >= 0, "threads is a number, 0 for one per core", self.threads)
         self._check(self.drain >= 0, "drain is a number of seconds, 0 or more", self.drain)
+        self._check(self.workers >= 1, "workers is a number of processes, 1 or more", self.workers)
+        self._check(self.grpc_engine in GRPC_ENGINES, f"grpc_engine is {' or '.join(GRPC_ENGINES)}", self.grpc_engine)
+        self._check(
+            self.grpc_engine == "penstock" or not self.grpc_port or self.grpc_port != self.http_port,
+            "grpcio's server shares its port with nobody; grpc_port is another one than http_port",
+            self.grpc_port,
+        )
         for port in (self.grpc_port, self.http_port):
             self._check(0 <= port <= 65535, "a port is a number from 0 (any free one) to 65535", port)
 
     @staticmethod
-    def _check(fine: bool, rule: str, value: float) -> None:  # noqa: FBT001  (the condition itself)
+    def _check(fine: bool, rule: str, value: float | str) -> None:  # noqa: FBT001  (the condition itself)
         if not fine:
             raise SetupError(f"{rule}, not {value}", code="BAD_SETTING")

@@ -1,0 +1,68 @@
+"""The listening sockets of a service, bound before anything else is started."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.proto import SetupError
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Bound and listening; whoever accepts on them closes them.
+
+    Attributes:
+        http: for REST.
+        grpc: for gRPC; the very same object as ``http`` where both ports have one number; None where grpcio's server
+            binds its own.
+    """
+
+    http: socket.socket
+    grpc: socket.socket | None
+
+    def close(self) -> None:
+        """Close what is still open."""
+        self.http.close()
+        if self.grpc is not None:
+            self.grpc.close()
+
+
+def bind(settings: Settings) -> Sockets:
+    """Listen on the ports of ``settings``.
+
+    Raises:
+        SetupError: a port cannot be bound.
+    """
+    with ExitStack() as opened:
+        grpc = None
+        if settings.grpc_engine == "penstock":
+            grpc = opened.enter_context(_listen(settings.host, settings.grpc_port, "gRPC"))
+        shared = grpc is not None and settings.grpc_port == settings.http_port != 0
+        http = grpc if grpc is not None and shared else _listen(settings.host, settings.http_port, "HTTP")
+        opened.pop_all()
+        return Sockets(http, grpc)
+
+
+def _listen(host: str, port: int, what: str) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen for {what} on {host}:{port} ({error.strerror or error}); "
+            f"choose another --{what.lower()}-port",
+            code="PORT_TAKEN",
+        ) from None
+    # Accepted connections inherit it: head and body of an answer may be two writes, and the second must not wait
+    # 40 ms for the caller's delayed ACK. asyncio alone would not set it, as such a socket does not say it is TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.settimeout(0.0)
+    return listener
