@@ -44,7 +44,7 @@ def test_goes_on_with_the_result_of_each_wait() -> None:
         assert not steps.done
         second.set_result(2)  # before it is waited for
         first.set_result(1)
-        while not steps.done:
+        for _ in range(5):
             await asyncio.sleep(0)
         assert seen == [1, 2]
 
