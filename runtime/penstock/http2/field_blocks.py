@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
 
-_STATIC: Final[tuple[Field, ...]] = tuple((bytes(name), bytes(value)) for name, value in HeaderTable.STATIC_TABLE)
-_STATIC_COUNT: Final = len(_STATIC)
+STATIC: Final[tuple[Field, ...]] = tuple((bytes(name), bytes(value)) for name, value in HeaderTable.STATIC_TABLE)
+_STATIC_COUNT: Final = len(STATIC)
 _OVERHEAD: Final = 32  # that an entry counts beside its bytes, RFC 7541, 4.1
 _REMEMBERED: Final = 256
 _LONGEST_INTEGER: Final = 5  # octets; more than 2^28 is no length or index that anybody needs
@@ -124,7 +124,7 @@ class FieldDecoder:
         if index == 0:
             raise IndexError
         if index <= _STATIC_COUNT:
-            return _STATIC[index - 1]
+            return STATIC[index - 1]
         return self._entries[index - _STATIC_COUNT - 1]
 
     def _learn(self, field: Field) -> None:
@@ -179,6 +179,19 @@ def remembered(name: bytes, value: bytes) -> bytes:
     return b"\x40" + _plain(name) + _plain(value)
 
 
+def indexed(index: int) -> bytes:
+    """A field that the peer knows, RFC 7541, 6.1."""
+    first, *rest = _length(index)
+    return bytes((first | 0x80, *rest))
+
+
+def table_size(size: int) -> bytes:
+    """The size of the dynamic table from here on, RFC 7541, 6.3."""
+    if size < 0x1F:
+        return bytes([0x20 | size])
+    return b"\x3f" + _rest(size - 0x1F)
+
+
 def status(code: int) -> bytes:
     """The field ``:status``."""
     index = {200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14}.get(code)
@@ -190,10 +203,12 @@ def _plain(text: bytes) -> bytes:
 
 
 def _length(value: int) -> bytes:
-    if value < 0x7F:
-        return bytes([value])
-    value -= 0x7F
-    octets = [0x7F]
+    return bytes([value]) if value < 0x7F else b"\x7f" + _rest(value - 0x7F)
+
+
+def _rest(value: int) -> bytes:
+    """What of an integer does not fit into its first octet, RFC 7541, 5.1."""
+    octets = []
     while value >= 0x80:
         octets.append(value & 0x7F | 0x80)
         value >>= 7
