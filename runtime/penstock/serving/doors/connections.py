@@ -1,0 +1,86 @@
+"""The open connections of a service: who is slow is hung up on, and a stop waits for what they still have to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How often is looked for the slow, seconds: one timer for all, so that a request costs none.
+_EVERY: Final = 1.0
+
+
+class Connection(Protocol):
+    """A protocol on a connection; it adds itself to `Connections` when it is made, and takes itself out when lost."""
+
+    def check(self, now: float) -> None:
+        """Hang up where the peer has been idle, or slow, for too long; ``now`` is as in `Connections`."""
+
+    def drain(self) -> None:
+        """Take nothing new, answer what came, then hang up: at once, where there is nothing to answer."""
+
+    def abort(self) -> None:
+        """Hang up, now."""
+
+
+class Connections:
+    """All open connections.
+
+    Attributes:
+        now: the loop's time, seconds, not older than a second: enough to tell the slow, and free.
+        date: the line of that name in answers, RFC 9110, 6.6.1.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.date = b""
+        self._all: set[Connection] = set()
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle
+        self._look()
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, connection: Connection) -> None:
+        """One more."""
+        self._all.add(connection)
+        self._empty.clear()
+        if self._draining:  # accepted by the kernel before, by us after the listener was closed
+            self._loop.call_soon(connection.drain)
+
+    def discard(self, connection: Connection) -> None:
+        """One less."""
+        self._all.discard(connection)
+        if not self._all:
+            self._empty.set()
+
+    def _look(self) -> None:
+        self.now = self._loop.time()
+        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        for connection in self:
+            connection.check(self.now)
+        self._timer = self._loop.call_later(_EVERY, self._look)
+
+    async def stop(self, grace: float) -> None:
+        """Drain all; hang up on who is not done within ``grace`` seconds."""
+        self._draining = True
+        for connection in self:
+            connection.drain()
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in self:
+                connection.abort()
+            await self._empty.wait()
+        self._timer.cancel()

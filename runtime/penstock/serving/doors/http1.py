@@ -1,0 +1,326 @@
+"""HTTP/1.1, RFC 9112: one connection, its requests answered one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import httptools
+
+from penstock.proto import LimitError, PenstockError, RequestError
+
+from .answer_heads import answer_head
+
+if TYPE_CHECKING:
+    from .connections import Connections
+    from .exchange import Response
+    from .rest import Found, Rest
+
+_log = logging.getLogger(__name__)
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# A request's line and headers together; nginx takes 32 KiB.
+_MOST_HEAD_BYTES: Final = 64 * 1024
+# A head that has not come to its end: above what one read may bring of a body and the next head together.
+_MOST_UNPARSED_BYTES: Final = 1024 * 1024
+# From here on a body is written by itself: cheaper than to copy it behind its head.
+_LARGE: Final = 32 * 1024
+# How long a peer may take, seconds: between requests as nginx; for a head and for a body as Apache's
+# mod_reqtimeout, a body that comes with at least so many bytes a second may take longer.
+_IDLE, _HEAD, _BODY, _BODY_RATE = 75.0, 20.0, 20.0, 500.0
+# Without taking a byte of an answer, and while what nobody wants is read on so that the answer is not lost.
+_STALLED, _LINGER = 30.0, 10.0
+
+
+class _Asked(NamedTuple):
+    """A request that waits for its turn; ``response`` where it is refused already."""
+
+    found: Found
+    headers: dict[bytes, bytes]
+    body: bytes
+    keep: bool
+    response: Response | None = None
+
+
+class Http1(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, rest: Rest, connections: Connections) -> None:
+        self._rest = rest
+        self._connections = connections
+        self._most_bytes = rest.limits.message_bytes
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._queue: deque[_Asked] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._answering = self._writing_paused = False
+        self._deaf = False  # what comes is thrown away
+        self._ending = False  # nothing comes any more, or nothing more is wanted
+        self._unwritten = 0
+        self._until = connections.now + _IDLE
+        self._in_head = self._in_body = False
+        self._owes_continue = False
+        self._unparsed = self._head_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._target = b""
+        self._found: Found
+        self._keep = True
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._new_parser()
+
+    def _new_parser(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        # What comes behind a request with "connection: close" is nobody's, and no reason to keep the answer back.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    # ------------------------------------------------------------------ the transport's calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Called by the event loop."""
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        """Called by the event loop: whoever asked does not wait any more."""
+        self._connections.discard(self)
+        self._deaf = True
+        self._queue.clear()
+        if self._work is not None:
+            self._work.cancel()
+
+    def eof_received(self) -> bool:
+        """Called by the event loop: a caller that sends no more may still read."""
+        self._ending = True
+        return self._answering and self._transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: the peer does not read."""
+        self._writing_paused = True
+        self._unwritten = self._transport.get_write_buffer_size()
+        self._until = self._connections.now + _STALLED
+
+    def resume_writing(self) -> None:
+        """Called by the event loop: the peer has read."""
+        self._writing_paused = False
+        self._run()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # An offer of another protocol, which we do not take: it goes on in this one.
+                data = data[upgrade.args[0] :]
+                self._new_parser()
+                continue
+            except httptools.HttpParserCallbackError as error:
+                _log.error("the HTTP/1.1 door failed", exc_info=error.__context__ or error)
+                self._transport.abort()
+                return
+            except httptools.HttpParserError:
+                self._refuse(_wrong("this is not HTTP/1.1"))
+                return
+            break
+        if self._in_head:
+            self._unparsed += len(data)
+            if self._unparsed > _MOST_UNPARSED_BYTES:
+                self._transport.abort()
+
+    # ------------------------------------------------------------------ the parser's calls
+
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        self._in_head = True
+        self._headers = {}
+        self._target = b""
+        self._head_bytes = self._unparsed = self._size = 0
+        self._until = self._connections.now + _HEAD
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser, with pieces."""
+        self._target += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        name = name.lower()
+        if name == b"host" and name in self._headers:
+            self._refuse(_wrong("the request has two Host headers"))
+        self._headers[name] = value
+        self._count_head(len(name) + len(value))
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            self._refuse(
+                _wrong(f"the headers have more than {_MOST_HEAD_BYTES:,} bytes", status=431, code="HEADERS_TOO_LARGE")
+            )
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser: the request is known but for its body."""
+        self._in_head = False
+        if self._deaf:
+            return
+        self._in_body = True
+        self._until = self._connections.now + _BODY
+        parser, headers = self._parser, self._headers
+        self._found = found = self._rest.find(parser.get_method(), self._target)
+        version = parser.get_http_version()
+        self._keep = version == "1.1" and parser.should_keep_alive()
+        if version != "1.1" and version != "1.0":
+            self._refuse(_wrong(f"HTTP/{version} is not spoken in this form", status=505, code="HTTP_VERSION"))
+        elif b"host" not in headers and version == "1.1":
+            self._refuse(_wrong("the request has no Host header"))
+        elif b"content-length" in headers and int(headers[b"content-length"]) > self._most_bytes:
+            self._too_large(int(headers[b"content-length"]))
+        elif b"expect" in headers and headers[b"expect"].lower() == b"100-continue" and version == "1.1":
+            if found.wants_body:
+                self._owes_continue = True
+                self._pay_continue()
+            else:
+                self._keep = False  # the body will not come: answered now
+                self.on_message_complete()
+                self._deaf = True
+
+    def _pay_continue(self) -> None:
+        if self._owes_continue and not self._answering:
+            self._owes_continue = False
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Called by the parser, with pieces."""
+        if self._deaf:
+            return
+        self._owes_continue = False
+        size = len(piece)
+        self._size += size
+        now = self._connections.now
+        self._until = min(self._until + size / _BODY_RATE, now + _BODY)
+        if self._size > self._most_bytes:
+            self._too_large(self._size)
+        elif self._found.wants_body:
+            self._chunks.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Called by the parser: the request is complete."""
+        self._in_body = False
+        if self._deaf:
+            if not self._answering:
+                self._transport.close()
+            return
+        chunks, self._chunks = self._chunks, []
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._owes_continue = False
+        self._take(_Asked(self._found, self._headers, body, self._keep))
+        if not self._keep:
+            self._deaf = True
+
+    # ------------------------------------------------------------------ what is refused
+
+    def _too_large(self, size: int) -> None:
+        try:
+            self._rest.limits.check_bytes(size)
+        except LimitError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: PenstockError) -> None:
+        """Answer, and listen to nothing more; what comes of the request is still read for a while."""
+        if self._deaf:
+            return
+        self._deaf = True
+        found = self._rest.find(self._parser.get_method(), self._target)
+        response = self._rest.refuse(found, self._headers, error)
+        self._take(_Asked(found, self._headers, b"", keep=False, response=response))
+
+    # ------------------------------------------------------------------ answers
+
+    def _take(self, asked: _Asked) -> None:
+        self._queue.append(asked)
+        if self._answering:
+            self._transport.pause_reading()
+        else:
+            self._run()
+
+    def _run(self) -> None:
+        """Answer what waits, one after the other."""
+        queue = self._queue
+        while queue and not self._answering and not self._writing_paused:
+            self._answering = True
+            asked = queue.popleft()
+            if asked.response is not None:
+                self._respond(asked, asked.response)
+            else:
+                self._work = self._loop.create_task(self._answer(asked))
+        if not self._answering and not queue and not self._deaf and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._pay_continue()
+
+    async def _answer(self, asked: _Asked) -> None:
+        response = await self._rest.answer(asked.found, asked.headers, asked.body)
+        self._work = None
+        self._respond(asked, response)
+        self._run()
+
+    def _respond(self, asked: _Asked, response: Response) -> None:
+        self._answering = False
+        transport = self._transport
+        keep = asked.keep and (not self._ending or bool(self._queue))
+        head = answer_head(response, self._connections.date, keep=keep)
+        if asked.found.method == "HEAD":
+            transport.write(head)
+        elif len(response.body) < _LARGE:
+            transport.write(head + response.body)
+        else:
+            transport.write(head)
+            transport.write(response.body)
+        if keep:
+            self._until = self._connections.now + (_HEAD if self._in_head or self._in_body else _IDLE)
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close, when the caller has seen the answer: a reset because of bytes that nobody read would destroy it."""
+        self._deaf = True
+        self._queue.clear()
+        if not self._in_body or self._ending:
+            self._transport.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._transport.resume_reading()
+        self._until = self._connections.now + _LINGER
+
+    # ------------------------------------------------------------------ as a `Connection`
+
+    def check(self, now: float) -> None:
+        """Hang up on the slow."""
+        if self._writing_paused:
+            unwritten = self._transport.get_write_buffer_size()
+            if unwritten < self._unwritten:
+                self._unwritten, self._until = unwritten, now + _STALLED
+            elif now > self._until:
+                self._transport.abort()
+        elif now > self._until and not self._answering:
+            if (self._in_head or self._in_body) and not self._deaf:
+                self._in_body = False  # it will not come
+                self._refuse(_wrong("the request did not come to its end in time", status=408, code="TOO_SLOW"))
+            else:
+                self._transport.close()
+
+    def drain(self) -> None:
+        """Take nothing new."""
+        self._ending = True
+        if not self._answering and not self._queue and not self._in_body:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Hang up, now."""
+        self._transport.abort()
+
+
+def _wrong(text: str, *, status: int = 400, code: str = "BAD_HTTP") -> RequestError:
+    return RequestError(text, code=code, http_status=status, grpc_status="INVALID_ARGUMENT")

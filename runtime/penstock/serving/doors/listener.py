@@ -1,0 +1,157 @@
+"""The listeners of a service: each speaks HTTP/1.1 and HTTP/2, gRPC and REST, with or without TLS.
+
+Which version a connection speaks is seen from its first bytes: HTTP/2 begins with a preface that no request of
+HTTP/1.1 begins with (RFC 9113, 3.4). So ALPN only has to offer both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.http2.frames import PREFACE
+
+from .connections import Connections
+from .http1 import Http1
+from .http2 import GrpcProtocol, Methods
+from .inference_grpc import inference_rpc_door
+from .rest import rest
+from .seldon_grpc import seldon_rpc_door
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.serving.service import Service
+    from penstock.serving.settings import Settings
+    from penstock.serving.sockets import Sockets
+
+_BACKLOG: Final = 2048
+# For the first bytes, seconds.
+_PATIENCE: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """What listens.
+
+    Attributes:
+        grpc_port: None where grpcio's server listens on a port of its own.
+        http_port: the same as ``grpc_port`` where one listener is both.
+    """
+
+    grpc_port: int | None
+    http_port: int
+    _servers: tuple[asyncio.Server, ...]
+    _connections: Connections
+
+    async def stop(self, grace: float) -> None:
+        """Take no new connections, answer what came, within ``grace`` seconds."""
+        for server in self._servers:
+            server.close()
+        await self._connections.stop(grace)
+
+
+async def start_listeners(service: Service, settings: Settings, sockets: Sockets) -> Listeners:
+    """Accept connections on ``sockets``, which belong to the listeners from here on.
+
+    Raises:
+        SetupError: the certificate or its key cannot be used.
+    """
+    connections = Connections()
+    doors = rest(service, settings)
+    rpc_doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
+    handlers = {path: (door.name, handler) for door in rpc_doors for path, handler in door.methods.items()}
+    methods = Methods(handlers, service.metrics, settings.limits.message_bytes)
+    context = settings.tls.context() if settings.tls is not None else None
+
+    def entrance() -> Entrance:
+        return Entrance(connections, lambda: Http1(doors, connections), lambda: _Http2(methods, connections))
+
+    loop = asyncio.get_running_loop()
+    listening = [sockets.http]
+    if sockets.grpc is not None and sockets.grpc is not sockets.http:
+        listening.append(sockets.grpc)
+    servers = [
+        await loop.create_server(entrance, sock=listener, backlog=_BACKLOG, ssl=context) for listener in listening
+    ]
+    grpc_port = sockets.grpc.getsockname()[1] if sockets.grpc is not None else None
+    return Listeners(grpc_port, sockets.http.getsockname()[1], tuple(servers), connections)
+
+
+class Entrance(asyncio.Protocol):
+    """A connection of which is not known yet what it speaks."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        http1: Callable[[], asyncio.Protocol],
+        http2: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._connections = connections
+        self._http1 = http1
+        self._http2 = http2
+        self._until = connections.now + _PATIENCE
+        self._data = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: Any) -> None:
+        """Called by the event loop."""
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        """Called by the event loop."""
+        self._connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop: hand over to who speaks this."""
+        self._data += data
+        if len(self._data) < len(PREFACE) and PREFACE.startswith(self._data):
+            return  # HTTP/2, or not: it cannot be told yet
+        protocol = self._http2() if self._data.startswith(PREFACE) else self._http1()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        self._connections.discard(self)
+        protocol.data_received(self._data)
+
+    def check(self, now: float) -> None:
+        """Hang up on who says nothing."""
+        if now > self._until:
+            self._transport.close()
+
+    def drain(self) -> None:
+        """Nothing has been asked."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Hang up, now."""
+        self._transport.abort()
+
+
+class _Http2(GrpcProtocol):
+    """Until `GrpcProtocol` is a `Connection` by itself."""
+
+    def __init__(self, methods: Methods, connections: Connections) -> None:
+        super().__init__(methods)
+        self._connections = connections
+
+    def connection_made(self, transport: Any) -> None:
+        self._connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self)
+        super().connection_lost(error)
+
+    def check(self, now: float) -> None:
+        """Nothing yet."""
+
+    def drain(self) -> None:
+        self._connection.go_away()
+        self._flush()
+        if not self._connection.streams:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
