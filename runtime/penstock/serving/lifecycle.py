@@ -14,8 +14,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from .doors.grpc import start_grpc
-from .doors.http import start_http
 from .service import Service
 
 if TYPE_CHECKING:
@@ -58,14 +56,24 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     service = await Service.start(settings)
     doors: list[Door] = []
     try:
-        grpc_door, grpc_port = await start_grpc(service, settings)
-        doors.append(grpc_door)
-        http_door, http_port = await start_http(service, settings)
-        doors.append(http_door)
+        grpc_port, http_port = await _open(service, settings, doors)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         yield Running(service, f"{host}:{grpc_port}", f"http://{host}:{http_port}")
     finally:
         await _stop(service, doors, settings.drain)
+
+
+async def _open(service: Service, settings: Settings, doors: list[Door]) -> tuple[int, int]:
+    """Start listening, put what listens into ``doors``, and tell the ports of gRPC and HTTP."""
+    # Imported here: an engine that is not used costs no start-up time and no memory.
+    from .doors.grpc import start_grpc
+    from .doors.http import start_http
+
+    grpc_door, grpc_port = await start_grpc(service, settings)
+    doors.append(grpc_door)
+    http_door, http_port = await start_http(service, settings)
+    doors.append(http_door)
+    return grpc_port, http_port
 
 
 async def _stop(service: Service, doors: list[Door], drain: float) -> None:

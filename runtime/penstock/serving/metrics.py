@@ -1,23 +1,19 @@
 """What Prometheus is told about the service itself, and, through `model_metrics`, by the model.
 
 Counting happens for every request, reading every few seconds: so requests add to plain numbers in the event loop,
-and the families that prometheus_client knows are made when they are read.
+and the families of Prometheus' text are made when they are read.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
+from .exposition import Family, exposition
 from .histogram import SECONDS, Histogram
 from .model_metrics import ModelMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from prometheus_client.core import Metric as Family
 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -35,9 +31,6 @@ class Metrics:
         self._reward = 0.0
         self.in_flight = 0
         self._queue: Callable[[], int] = lambda: 0
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        self._registry.register(self.model)
 
     def watch_queue(self, rows: Callable[[], int]) -> None:
         """Say where the number of waiting rows is read."""
@@ -64,27 +57,34 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All numbers in Prometheus' text form."""
-        return generate_latest(self._registry)
+        return exposition(self.families())
 
-    def collect(self) -> Iterator[Family]:
-        """What prometheus_client asks a collector for."""
-        requests = CounterMetricFamily("penstock_requests", "Requests answered.", labels=("door", "method", "status"))
-        for labels, count in self._statuses.items():
-            requests.add_metric(labels, count)
+    def families(self) -> Iterator[Family]:
+        """The service's numbers, then the model's."""
+        requests = Family("penstock_requests", "counter", "Requests answered.")
+        for (door, method, status), count in self._statuses.items():
+            requests.add((("door", door), ("method", method), ("status", status)), count)
         yield requests
-        latency = HistogramMetricFamily(
-            "penstock_request_seconds", "From the last byte read to the reply.", labels=("door", "method")
-        )
-        for names, histogram in self._latencies.items():
-            latency.add_metric(names, histogram.buckets(), histogram.total)
+        latency = Family("penstock_request_seconds", "histogram", "From the last byte read to the reply.")
+        for (door, method), histogram in self._latencies.items():
+            latency.add_histogram((("door", door), ("method", method)), histogram)
         yield latency
         yield _histogram("penstock_model_run_seconds", "One run of the model.", self._run_seconds)
         yield _histogram("penstock_batch_rows", "Rows in one run of the model.", self._run_rows)
-        yield GaugeMetricFamily("penstock_queue_rows", "Rows that wait for the model.", self._queue())
-        yield GaugeMetricFamily("penstock_in_flight", "Requests that wait for their answer.", self.in_flight)
-        yield CounterMetricFamily("penstock_feedback", "Feedbacks received.", self._feedback)
-        yield CounterMetricFamily("penstock_feedback_reward", "Sum of their rewards above 0.", self._reward)
+        yield _single("penstock_queue_rows", "gauge", "Rows that wait for the model.", self._queue())
+        yield _single("penstock_in_flight", "gauge", "Requests that wait for their answer.", self.in_flight)
+        yield _single("penstock_feedback", "counter", "Feedbacks received.", self._feedback)
+        yield _single("penstock_feedback_reward", "counter", "Sum of their rewards above 0.", self._reward)
+        yield from self.model.families()
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> Family:
-    return HistogramMetricFamily(name, text, buckets=histogram.buckets(), sum_value=histogram.total)
+    family = Family(name, "histogram", text)
+    family.add_histogram((), histogram)
+    return family
+
+
+def _single(name: str, kind: str, text: str, value: float) -> Family:
+    family = Family(name, kind, text)
+    family.add((), value)
+    return family

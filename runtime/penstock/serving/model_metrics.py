@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import Metric as Family
-
+from .exposition import Family
 from .histogram import SECONDS, Histogram
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class ModelMetrics:
 
     def _name(self, metric: Metric) -> str:
         """The key as Prometheus allows it; the same key of another type gets that type's name behind it."""
-        name = _ILLEGAL.sub("_", metric.key)
+        name = _ILLEGAL.sub("_", metric.key) or "_"
         name = f"_{name}" if name[:1].isdigit() else name
         # Ours are never overwritten by a model's.
         name = f"model_{name}" if name.startswith("penstock_") else name
@@ -76,25 +75,17 @@ class ModelMetrics:
             labels[name] = value
         return tuple(sorted(labels.items()))
 
-    def collect(self) -> Iterator[Family]:
-        """What prometheus_client asks a collector for."""
+    def families(self) -> Iterator[Family]:
+        """All series, by name and type."""
         for (name, kind), series in self._families.items():
-            family = Family(name, f"{kind} of the model", _TYPES[kind])
+            family = Family(name, _TYPES[kind], f"{kind} of the model")
             for labels, held in series.items():
-                _add(family, dict(labels), held)
+                if isinstance(held, float):
+                    family.add(labels, held)
+                else:
+                    family.add_histogram(labels, held)
             yield family
 
 
 def _fresh(kind: str) -> float | Histogram:
     return Histogram(SECONDS) if kind == "TIMER" else 0.0
-
-
-def _add(family: Family, labels: dict[str, str], held: float | Histogram) -> None:
-    if isinstance(held, float):
-        family.add_sample(f"{family.name}_total" if family.type == "counter" else family.name, labels, held)
-        return
-    buckets = held.buckets()
-    for bound, count in buckets:
-        family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count)
-    family.add_sample(f"{family.name}_count", labels, buckets[-1][1])
-    family.add_sample(f"{family.name}_sum", labels, held.total)

@@ -18,6 +18,7 @@ from penstock.proto import (
 )
 
 from .batcher import Batcher
+from .exposition import exposition
 from .failures import not_offered
 from .meta import merged, of_raw, of_reply
 from .metrics import Metrics
@@ -25,11 +26,12 @@ from .models import load
 from .worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from penstock.proto import Feedback
     from penstock.proto.inference import Tensor
 
+    from .exposition import Family
     from .models import Answer, Model, Work
     from .settings import Settings
 
@@ -42,6 +44,7 @@ class Service:
         model: what it serves.
         metrics: what it counts.
         ready: whether requests are taken; false once it is stopping.
+        colleagues: asks all processes that serve this model for their numbers, and sums them; None where there is one.
     """
 
     def __init__(self, settings: Settings, model: Model, worker: Worker) -> None:
@@ -49,6 +52,7 @@ class Service:
         self.model = model
         self.metrics = Metrics(model.name)
         self.ready = True
+        self.colleagues: Callable[[], Awaitable[list[Family]]] | None = None
         self._worker = worker
         self._batcher = Batcher(model.run, settings, worker, self.metrics, inline=model.inline)
         self.metrics.watch_queue(lambda: self._batcher.rows)
@@ -152,6 +156,10 @@ class Service:
     def metadata(self) -> dict[str, Any]:
         """Seldon's model metadata."""
         return self.model.metadata()
+
+    async def exposition(self) -> bytes:
+        """What Prometheus is told: this process' numbers, or those of all workers where there are several."""
+        return exposition(self.metrics.families() if self.colleagues is None else await self.colleagues())
 
     async def stop(self) -> None:
         """Take nothing new, answer what is in flight within the drain time, and let go of the model."""

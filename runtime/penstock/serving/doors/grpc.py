@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.serving.metrics import Metrics
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
+    from penstock.serving.tls import Tls
 
     from .rpc import RpcDoor, RpcHandler
 
@@ -84,11 +85,18 @@ def _describe(server: grpc.aio.Server, names: list[str]) -> None:
 def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     address = f"{settings.host}:{settings.grpc_port}"
     try:
+        if settings.tls is not None:
+            return server.add_secure_port(address, _credentials(settings.tls))
         return server.add_insecure_port(address)
     except RuntimeError:
         raise SetupError(
             f"cannot listen for gRPC on {address}; choose another --grpc-port", code="PORT_TAKEN"
         ) from None
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    key, certificate, trusted = tls.pem()
+    return grpc.ssl_server_credentials([(key, certificate)], trusted, require_client_auth=trusted is not None)
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs only

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST
-
 from penstock.proto.jsontext import dumps
+from penstock.serving import exposition
 
 from .exchange import HTML, TEXT, Door, Response, Route
 from .openapi import document
@@ -33,7 +32,7 @@ def pages_door(service: Service, doors: Sequence[Door]) -> Door:
     page = files(__package__).joinpath("page.html").read_bytes()
 
     async def metrics(_request: Request) -> Response:
-        return Response(service.metrics.exposition(), content_type=CONTENT_TYPE_LATEST.encode())
+        return Response(await service.exposition(), content_type=exposition.CONTENT_TYPE)
 
     async def openapi(_request: Request) -> Response:
         return Response(described)
