@@ -12,6 +12,7 @@ import httptools
 from penstock.proto import LimitError, PenstockError, RequestError
 
 from .answer_heads import answer_head
+from .stepping import Steps
 
 if TYPE_CHECKING:
     from .connections import Connections
@@ -51,11 +52,10 @@ class Http1(asyncio.Protocol):
         self._rest = rest
         self._connections = connections
         self._most_bytes = rest.limits.message_bytes
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._queue: deque[_Asked] = deque()
-        self._work: asyncio.Task[None] | None = None
-        self._answering = self._writing_paused = False
+        self._work: Steps | None = None
+        self._running = self._answering = self._writing_paused = False
         self._deaf = False  # what comes is thrown away
         self._ending = False  # nothing comes any more, or nothing more is wanted
         self._unwritten = 0
@@ -247,6 +247,9 @@ class Http1(asyncio.Protocol):
 
     def _run(self) -> None:
         """Answer what waits, one after the other."""
+        if self._running:
+            return  # called from an answer that was there at once: the loop below goes on with the next
+        self._running = True
         queue = self._queue
         while queue and not self._answering and not self._writing_paused:
             self._answering = True
@@ -254,7 +257,9 @@ class Http1(asyncio.Protocol):
             if asked.response is not None:
                 self._respond(asked, asked.response)
             else:
-                self._work = self._loop.create_task(self._answer(asked))
+                work = Steps(self._answer(asked))
+                self._work = None if work.done else work
+        self._running = False
         if not self._answering and not queue and not self._deaf and not self._transport.is_closing():
             self._transport.resume_reading()
             self._pay_continue()
