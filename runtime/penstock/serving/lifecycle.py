@@ -14,7 +14,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from .doors.listener import start_listeners
 from .service import Service
+from .sockets import bind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -38,7 +40,7 @@ class Running:
     Attributes:
         service: behind the doors.
         grpc_address: ``host:port``, as gRPC clients take it.
-        http_address: ``http://host:port``.
+        http_address: ``http://host:port``, or ``https://`` with TLS.
     """
 
     service: Service
@@ -51,29 +53,38 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """A service that runs as long as the block does; ports of 0 are free ones.
 
     Raises:
-        ModelLoadError: the model cannot be loaded. SetupError: a port is taken.
+        ModelLoadError: the model cannot be loaded. SetupError: a port is taken, or a certificate cannot be used.
     """
+    if settings.tls is not None:
+        settings.tls.context()  # a wrong file is told before a large model is loaded
     service = await Service.start(settings)
     doors: list[Door] = []
     try:
         grpc_port, http_port = await _open(service, settings, doors)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield Running(service, f"{host}:{grpc_port}", f"http://{host}:{http_port}")
+        scheme = "http" if settings.tls is None else "https"
+        yield Running(service, f"{host}:{grpc_port}", f"{scheme}://{host}:{http_port}")
     finally:
         await _stop(service, doors, settings.drain)
 
 
 async def _open(service: Service, settings: Settings, doors: list[Door]) -> tuple[int, int]:
     """Start listening, put what listens into ``doors``, and tell the ports of gRPC and HTTP."""
-    # Imported here: an engine that is not used costs no start-up time and no memory.
+    sockets = bind(settings)
+    try:
+        listeners = await start_listeners(service, settings, sockets)
+    except BaseException:
+        sockets.close()
+        raise
+    doors.append(listeners)
+    if listeners.grpc_port is not None:
+        return listeners.grpc_port, listeners.http_port
+    # Imported here: grpcio is a third of the start-up time, and 20 MB.
     from .doors.grpc import start_grpc
-    from .doors.http import start_http
 
-    grpc_door, grpc_port = await start_grpc(service, settings)
-    doors.append(grpc_door)
-    http_door, http_port = await start_http(service, settings)
-    doors.append(http_door)
-    return grpc_port, http_port
+    door, port = await start_grpc(service, settings)
+    doors.append(door)
+    return port, listeners.http_port
 
 
 async def _stop(service: Service, doors: list[Door], drain: float) -> None:
@@ -85,7 +96,7 @@ async def run(settings: Settings, ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, which may come while the model still loads.
 
     Raises:
-        ModelLoadError: the model cannot be loaded. SetupError: a port is taken.
+        ModelLoadError: the model cannot be loaded. SetupError: a port is taken, or a certificate cannot be used.
     """
     serving = asyncio.create_task(_serve(settings, ready))
 
