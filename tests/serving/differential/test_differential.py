@@ -1,0 +1,34 @@
+"""grpcio's server and our own answer the same to whatever comes: status, message and bytes.
+
+``PENSTOCK_DIFFERENTIAL`` is the number of random calls (20,000 for the whole proof, 3,000 where it is not set),
+``PENSTOCK_DIFFERENTIAL_SEED`` the seed that they are drawn from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+
+from .calls import Calls
+from .playing import play
+
+_COUNT: Final = int(os.environ.get("PENSTOCK_DIFFERENTIAL", "3000"))
+_SEED: Final = int(os.environ.get("PENSTOCK_DIFFERENTIAL_SEED", "1"))
+_SHOWN: Final = 10
+
+
+@pytest.mark.timeout(600)
+async def test_both_engines_answer_the_same(engines: dict[str, str]) -> None:
+    drawn = Calls(_SEED)
+    calls = [next(drawn) for _ in range(_COUNT)]
+    expected = await play(engines["grpcio"], calls)
+    answered = await play(engines["penstock"], calls)
+    differing = [
+        f"{call.about}\n    grpcio   {wanted}\n    penstock {got}"
+        for call, wanted, got in zip(calls, expected, answered, strict=True)
+        if wanted != got
+    ]
+    assert not differing, f"{len(differing)} of {_COUNT} calls:\n" + "\n".join(differing[:_SHOWN])
+    assert len({outcome.status for outcome in expected}) >= 6  # the calls are of many kinds
