@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NUMBER_WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 _EXACT = 1 << 53
+_FLOAT64 = np.dtype(np.float64)
 _NUMBERS = {int, float}
 # ml_dtypes' types report kind "V" or "f"; these are the ones that float64 holds exactly.
 _EXTENDED_FLOATS = frozenset(
@@ -138,7 +139,7 @@ def float64_of(array: Array, kind: str) -> Array:
         ConversionError: naming ``kind``, where the elements are no numbers, or one has no exact double.
     """
     dtype = array.dtype
-    if dtype == np.float64:
+    if dtype is _FLOAT64 or dtype == _FLOAT64:
         return array
     if not is_number(dtype):
         raise ConversionError(f"{kind} holds numbers only, not {_dtype_name(array)}", code="NOT_NUMERIC")

@@ -58,6 +58,10 @@ class Limits:
             PayloadError: a dimension is negative.
             LimitError: too many dimensions or elements; the product is exact, it cannot overflow.
         """
+        count = prod(shape)
+        # Almost every shape; the rest of this is for those with a 0 or something wrong.
+        if 0 < count <= self.elements and len(shape) <= self.dimensions and min(shape, default=1) > 0:
+            return count
         if len(shape) > self.dimensions:
             raise LimitError(
                 f"the array has {len(shape)} dimensions, more than the {self.dimensions} allowed",
@@ -67,7 +71,7 @@ class Limits:
             raise PayloadError(f"shape {list(shape)} has a negative dimension", code="NEGATIVE_DIMENSION")
         # A 0 makes the whole array empty, but numpy still refuses the other dimensions where they overflow.
         self.check_elements(prod(size or 1 for size in shape))
-        return prod(shape)
+        return count
 
 
 DEFAULT_LIMITS = Limits()

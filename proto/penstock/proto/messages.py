@@ -1,7 +1,8 @@
 """SeldonMessage in protobuf bytes, to and from `Message`.
 
 Only what a prediction needs is looked at: the fields of the message are found by a scan, the numbers stay views
-of the received bytes, and just the small parts (meta, status) go through protobuf's own parser.
+of the received bytes, and just the small parts (`penstock.proto.meta_wire`) go through protobuf's own parser. A
+message that is data and nothing else, and data that is one array and nothing else, is known by its first byte.
 
 Field numbers: SeldonMessage 1 status, 2 meta, 3 data, 4 binData, 5 strData, 6 jsonData, 7 customData;
 DefaultData 1 names, 2 tensor, 3 ndarray, 4 tftensor; Feedback 1 request, 2 response, 3 reward, 4 truth.
@@ -10,25 +11,21 @@ DefaultData 1 names, 2 tensor, 3 ndarray, 4 tftensor; Feedback 1 request, 2 resp
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-from google.protobuf.message import DecodeError
-from google.protobuf.message import Message as ProtobufMessage
-
-from . import prediction_pb2 as pb
 from .arrays import array_of, check_list_shape, float64_of, is_number, nested_of
 from .errors import PayloadError
 from .limits import DEFAULT_LIMITS
-from .payload import Feedback, Kind, Message, Meta, Metric, Payload, Status
+from .meta_wire import read_meta, read_status, write_meta, write_status
+from .payload import Feedback, Kind, Message, Meta, Payload
 from .regular import read_regular, write_regular
 from .tensors import read_tensor, write_tensor
 from .tftensor import plain_array, read_tftensor, write_tftensor
 from .values import read_list, read_value, text_bytes, write_list, write_value
-from .wire import FIXED32, LENGTH, Chunk, Field, length_field, scan, text_at, varint
+from .wire import FIXED32, LENGTH, Chunk, Field, length_field, read_varint, scan, text_at, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from .limits import Limits
     from .payload import Array
@@ -37,10 +34,12 @@ _STATUS, _META, _DATA, _BIN, _STR, _JSON, _CUSTOM = range(1, 8)
 _NAMES, _TENSOR, _NDARRAY, _TFTENSOR = range(1, 5)
 _KINDS = {_DATA: "data", _BIN: "binData", _STR: "strData", _JSON: "jsonData", _CUSTOM: "customData"}
 _FORMS = {_TENSOR: "tensor", _NDARRAY: "ndarray", _TFTENSOR: "tftensor"}
-_METRIC_TYPES = ("COUNTER", "GAUGE", "TIMER")
-# Below this many elements a list is written faster element by element than as an array.
-_FEW = 24
-_M = TypeVar("_M", bound=ProtobufMessage)
+_FORM_KINDS = {number: Kind(form) for number, form in _FORMS.items()}
+_FORM_TAGS = {number << 3 | LENGTH: number for number in _FORMS}
+_DATA_TAG = _DATA << 3 | LENGTH
+# Column names as they are on the wire: a model gives the same ones with every answer.
+_names: dict[tuple[str, ...], bytes] = {}
+_MOST_NAMES, _LONGEST_NAMES = 256, 1024
 
 
 def read_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -58,6 +57,10 @@ def read_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
 
 
 def _message(data: bytes, start: int, stop: int, limits: Limits) -> Message:
+    if start < stop and data[start] == _DATA_TAG:
+        size, begin = read_varint(data, start + 1, stop)
+        if begin + size == stop:
+            return Message(_default_data(data, begin, stop, limits))
     chosen: Field | None = None
     meta, status = Meta(), None
     for field in scan(data, start, stop):
@@ -68,9 +71,9 @@ def _message(data: bytes, start: int, stop: int, limits: Limits) -> Message:
                 raise _several(_KINDS[chosen.number], _KINDS[field.number])
             chosen = field
         elif field.number == _META:
-            meta = _read_meta(data[field.start : field.stop], limits)
+            meta = read_meta(data[field.start : field.stop], limits)
         elif field.number == _STATUS:
-            status = _read_status(data[field.start : field.stop])
+            status = read_status(data[field.start : field.stop])
     return Message(None if chosen is None else _payload(data, chosen, limits), meta, status)
 
 
@@ -93,6 +96,11 @@ def _payload(data: bytes, field: Field, limits: Limits) -> Payload:
 
 
 def _default_data(data: bytes, start: int, stop: int, limits: Limits) -> Payload:
+    number = _FORM_TAGS.get(data[start]) if start < stop else None
+    if number is not None:
+        size, begin = read_varint(data, start + 1, stop)
+        if begin + size == stop:
+            return Payload(_FORM_KINDS[number], _array(data, number, begin, stop, limits))
     names: list[str] = []
     chosen: Field | None = None
     for field in scan(data, start, stop):
@@ -107,56 +115,19 @@ def _default_data(data: bytes, start: int, stop: int, limits: Limits) -> Payload
             chosen = field
     if chosen is None:
         raise PayloadError("data is empty: it has neither ndarray, tensor nor tftensor", code="EMPTY_DATA")
-    return Payload(Kind(_FORMS[chosen.number]), _array(data, chosen, limits), tuple(names))
+    array = _array(data, chosen.number, chosen.start, chosen.stop, limits)
+    return Payload(_FORM_KINDS[chosen.number], array, tuple(names))
 
 
-def _array(data: bytes, field: Field, limits: Limits) -> Array:
-    if field.number == _TENSOR:
-        return read_tensor(data, field.start, field.stop, limits)
-    if field.number == _TFTENSOR:
-        return read_tftensor(data, field.start, field.stop, limits)
-    regular = read_regular(data, field.start, field.stop, limits)
+def _array(data: bytes, number: int, start: int, stop: int, limits: Limits) -> Array:
+    if number == _TENSOR:
+        return read_tensor(data, start, stop, limits)
+    if number == _TFTENSOR:
+        return read_tftensor(data, start, stop, limits)
+    regular = read_regular(data, start, stop, limits)
     if regular is not None:
         return regular
-    return array_of(read_list(data, field.start, field.stop, limits), limits, words=False)
-
-
-def _read_meta(data: bytes, limits: Limits) -> Meta:
-    if len(data) > limits.meta_bytes:
-        raise PayloadError(
-            f"meta has {len(data):,} bytes, more than the {limits.meta_bytes:,} allowed", code="META_TOO_LARGE"
-        )
-    meta = _parse(pb.Meta, data, "meta")
-    return Meta(
-        puid=meta.puid,
-        tags={key: _tag(value, limits) for key, value in meta.tags.items()},
-        routing=dict(meta.routing),
-        request_path=dict(meta.requestPath),
-        metrics=tuple(_read_metric(metric) for metric in meta.metrics),
-    )
-
-
-def _tag(value: ProtobufMessage, limits: Limits) -> object:
-    encoded = value.SerializeToString()
-    return read_value(encoded, 0, len(encoded), limits) if encoded else None
-
-
-def _read_metric(metric: pb.Metric) -> Metric:
-    kind = _METRIC_TYPES[metric.type] if 0 <= metric.type < len(_METRIC_TYPES) else str(int(metric.type))
-    # The shortest text of the float32 that came, so that 20.2 stays 20.2.
-    return Metric(metric.key, kind, float(str(np.float32(metric.value))), dict(metric.tags))
-
-
-def _read_status(data: bytes) -> Status:
-    status = _parse(pb.Status, data, "status")
-    return Status(status.code, status.info, status.reason, failure=status.status == pb.Status.FAILURE)
-
-
-def _parse(kind: type[_M], data: bytes, what: str) -> _M:
-    try:
-        return kind.FromString(data)
-    except DecodeError:
-        raise PayloadError(f"{what} is no {kind.DESCRIPTOR.name} message", code="BAD_WIRE") from None
+    return array_of(read_list(data, start, stop, limits), limits, words=False)
 
 
 def write_message(message: Message) -> bytes:
@@ -169,31 +140,49 @@ def write_message(message: Message) -> bytes:
     return b"".join(_chunks(message))
 
 
-def _chunks(message: Message) -> Iterator[Chunk]:
+def _chunks(message: Message) -> list[Chunk]:
+    chunks: list[Chunk] = []
     if message.status is not None:
-        yield from length_field(_STATUS, [_write_status(message.status)])
+        chunks += length_field(_STATUS, [write_status(message.status)])
     if message.meta:
-        yield from length_field(_META, [_write_meta(message.meta)])
+        chunks += length_field(_META, [write_meta(message.meta)])
     if message.payload is not None:
-        yield from _payload_field(message.payload)
+        chunks += _payload_field(message.payload)
+    return chunks
 
 
 def _payload_field(payload: Payload) -> list[Chunk]:
     match payload.kind:
+        case Kind.TENSOR:
+            return _data_field(payload.names, _TENSOR, write_tensor(payload.array))
+        case Kind.NDARRAY:
+            return _data_field(payload.names, _NDARRAY, [write_ndarray(payload.array)])
+        case Kind.TFTENSOR:
+            return _data_field(payload.names, _TFTENSOR, write_tftensor(payload.array))
         case Kind.BIN_DATA:
             return length_field(_BIN, [payload.value])
         case Kind.STR_DATA:
             return length_field(_STR, [text_bytes(payload.value)])
-        case Kind.JSON_DATA:
-            return length_field(_JSON, [write_value(payload.value)])
-    if payload.kind is Kind.TENSOR:
-        form = length_field(_TENSOR, write_tensor(payload.array))
-    elif payload.kind is Kind.TFTENSOR:
-        form = length_field(_TFTENSOR, write_tftensor(payload.array))
-    else:
-        form = length_field(_NDARRAY, [write_ndarray(payload.array)])
-    names = b"".join(_name(text_bytes(name)) for name in payload.names)
-    return length_field(_DATA, [names, *form])
+    return length_field(_JSON, [write_value(payload.value)])
+
+
+def _data_field(names: tuple[str, ...], number: int, chunks: list[Chunk]) -> list[Chunk]:
+    """``data`` with the names and one form of array; all that stands before the numbers in one piece."""
+    size = sum(map(len, chunks))
+    head = b"".join((_names_field(names), varint(number << 3 | LENGTH), varint(size)))
+    return [b"".join((varint(_DATA_TAG), varint(len(head) + size), head)), *chunks]
+
+
+def _names_field(names: tuple[str, ...]) -> bytes:
+    known = _names.get(names)
+    if known is not None:
+        return known
+    field = b"".join(_name(text_bytes(name)) for name in names)
+    if len(field) <= _LONGEST_NAMES:
+        if len(_names) >= _MOST_NAMES:
+            _names.clear()
+        _names[names] = field
+    return field
 
 
 def _name(text: bytes) -> bytes:
@@ -210,24 +199,9 @@ def write_ndarray(array: Array) -> Chunk:
     check_list_shape(array.shape)
     if is_number(array.dtype):
         array = float64_of(array, "ndarray over gRPC")
-        if array.size > _FEW:
+        if array.size:
             return write_regular(array)
     return write_list(nested_of(array))
-
-
-def _write_meta(meta: Meta) -> bytes:
-    message = pb.Meta(puid=meta.puid, routing=meta.routing, requestPath=meta.request_path)
-    for key, value in meta.tags.items():
-        message.tags[key].MergeFromString(write_value(value))
-    for metric in meta.metrics:
-        kind = pb.Metric.MetricType.Value(metric.type)
-        message.metrics.add(key=metric.key, type=kind, value=metric.value, tags=metric.tags)
-    return message.SerializeToString(deterministic=True)
-
-
-def _write_status(status: Status) -> bytes:
-    flag = pb.Status.FAILURE if status.failure else pb.Status.SUCCESS
-    return pb.Status(code=status.code, info=status.info, reason=status.reason, status=flag).SerializeToString()
 
 
 def read_message_list(data: bytes, limits: Limits = DEFAULT_LIMITS) -> list[Message]:

@@ -4,10 +4,14 @@ A number in a list is always eleven bytes, ``0a 09 11`` and the double. A row of
 ``0a <length> 32 <length>`` and 11·m bytes. So equal rows have equal sizes at every level, and the doubles of
 the whole list lie at fixed strides: one vectorised comparison of all headers proves it, else the list is
 irregular and takes the ordinary parser (`penstock.proto.values`).
+
+A list that is not large is compared with the last regular one of the same size, the numbers masked out: where all
+else is equal it has the same shape. That takes 3 µs for 256 rows of 4 where the comparisons of the headers take 25.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,8 +25,35 @@ if TYPE_CHECKING:
 
 _LEAF = b"\x0a\x09\x11"
 _LEAF_SIZE = 11
-_MIN_SIZE = 256
+# Bytes up to which a list that was read is kept as a pattern for the next one of its size, and how many such.
+_LARGEST_FORM = 64 * 1024
+_MOST_FORMS = 64
+# Numbers up to which a list that was written is kept as a pattern for the next.
+_FEW = 2048
 _ELEMENT, _LIST = 0x0A, 0x32
+
+
+_DOUBLE = np.dtype("<f8")
+_BYTE = np.dtype(np.uint8)
+
+
+class _Form(NamedTuple):
+    """A regular list of one size and shape.
+
+    Attributes:
+        mask: 255 where the headers are, 0 where the numbers are.
+        headers: the bytes of the list, with 0 where the numbers are.
+        shape: of the array. strides: of its numbers. offset: of the first number.
+    """
+
+    mask: Array
+    headers: bytes
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+
+_forms: dict[int, _Form] = {}
 
 
 class _Level(NamedTuple):
@@ -35,11 +66,14 @@ def read_regular(data: bytes, start: int, stop: int, limits: Limits) -> Array | 
     """Read a ``ListValue`` of numbers as a float64 view over ``data``.
 
     Returns:
-        A read-only array with as many dimensions as the list has levels; None where the list is irregular,
-        or so small that the ordinary parser is quicker.
+        A read-only array with as many dimensions as the list has levels; None where the list is irregular.
     """
-    if stop - start < _MIN_SIZE:
-        return None
+    size = stop - start
+    form = _forms.get(size)
+    if form is not None and _without_numbers(data, start, form.mask) == form.headers:
+        limits.check_nesting(len(form.shape))
+        limits.check_shape(form.shape)
+        return np.ndarray(form.shape, _DOUBLE, data, start + form.offset, form.strides)
     levels = _first_path(data, start, stop, limits)
     if levels is None:
         return None
@@ -51,9 +85,21 @@ def read_regular(data: bytes, start: int, stop: int, limits: Limits) -> Array | 
         if not _headers_agree(data, offset, shape[:depth], strides[:depth], level.header):
             return None
         offset += len(level.header)
-    view = np.ndarray(shape, "<f8", data, offset, strides)
-    view.flags.writeable = False
-    return view
+    if size <= _LARGEST_FORM:
+        _remember(data[start:stop], shape, strides, offset - start)
+    return np.ndarray(shape, _DOUBLE, data, offset, strides)
+
+
+def _remember(data: bytes, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> None:
+    mask = np.full(len(data), 0xFF, np.uint8)
+    np.ndarray((*shape, 8), np.uint8, mask, offset, (*strides, 1))[...] = 0
+    if len(_forms) >= _MOST_FORMS:
+        _forms.clear()
+    _forms[len(data)] = _Form(mask, _without_numbers(data, 0, mask), shape, strides, offset)
+
+
+def _without_numbers(data: bytes, start: int, mask: Array) -> bytes:
+    return (np.frombuffer(data, _BYTE, mask.size, start) & mask).tobytes()
 
 
 def _first_path(data: bytes, start: int, stop: int, limits: Limits) -> list[_Level] | None:
@@ -116,19 +162,39 @@ def write_regular(array: Array) -> memoryview:
     Args:
         array: any dtype that casts to float64 exactly; the caller has made sure of that.
     """
-    levels = [_Level(array.shape[-1], _LEAF, _LEAF_SIZE)]
-    for size in reversed(array.shape[:-1]):
+    shape = array.shape
+    empty = _empty(shape) if array.size <= _FEW else _new_empty(shape)
+    # The template is copied, as it is used again.
+    target = bytearray(empty.bytes) if array.size <= _FEW else empty.bytes
+    np.ndarray(shape, _DOUBLE, target, empty.offset, empty.strides)[...] = array
+    return memoryview(target)
+
+
+class _Empty(NamedTuple):
+    """A ``ListValue`` whose numbers are not there yet."""
+
+    bytes: bytearray
+    offset: int
+    strides: tuple[int, ...]
+
+
+def _new_empty(shape: tuple[int, ...]) -> _Empty:
+    levels = [_Level(shape[-1], _LEAF, _LEAF_SIZE)]
+    for size in reversed(shape[:-1]):
         inner = levels[-1].size * levels[-1].stride
         tail = bytes((_LIST,)) + varint(inner)
         header = bytes((_ELEMENT,)) + varint(len(tail) + inner) + tail
         levels.append(_Level(size, header, len(header) + inner))
     levels.reverse()
-    target = np.empty(levels[0].size * levels[0].stride, np.uint8)
+    target = bytearray(levels[0].size * levels[0].stride)
     strides = tuple(level.stride for level in levels)
     offset = 0
     for depth, level in enumerate(levels, start=1):
         for at, byte in enumerate(level.header):
-            np.ndarray(array.shape[:depth], "u1", target, offset + at, strides[:depth])[...] = byte
+            np.ndarray(shape[:depth], "u1", target, offset + at, strides[:depth])[...] = byte
         offset += len(level.header)
-    np.ndarray(array.shape, "<f8", target, offset, strides)[...] = array
-    return target.data
+    return _Empty(target, offset, strides)
+
+
+# Answers of a model have few shapes.
+_empty = lru_cache(128)(_new_empty)

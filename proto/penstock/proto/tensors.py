@@ -6,6 +6,7 @@ not copied. JSON: ``{"shape": [2, 2], "values": [1, 2, 3, 4]}``.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .payload import Array, Json
 
+_DOUBLE = np.dtype("<f8")
+_SHAPE_TAG, _VALUES_TAG = 1 << 3 | LENGTH, 2 << 3 | LENGTH
 _INT32_MAX = (1 << 31) - 1
 # Up to here a copy takes less time than the view that would save it.
 _FEW = 512
@@ -26,6 +29,9 @@ _FEW = 512
 
 def read_tensor(data: bytes, start: int, stop: int, limits: Limits) -> Array:
     """Read a ``Tensor``: a float64 array, a read-only view of ``data`` where the values are packed in one run."""
+    array = _packed(data, start, stop, limits)
+    if array is not None:
+        return array
     shape: list[int] = []
     runs: list[Array] = []
     for field in scan(data, start, stop):
@@ -35,6 +41,33 @@ def read_tensor(data: bytes, start: int, stop: int, limits: Limits) -> Array:
             runs.append(_read_values(data, field))
     values = runs[0] if len(runs) == 1 else np.concatenate([*runs, np.empty(0)])
     return shaped(values, shape, limits)
+
+
+def _packed(data: bytes, start: int, stop: int, limits: Limits) -> Array | None:
+    """A tensor as all clients write it: the packed shape, the packed values, nothing else. None for any other."""
+    if stop - start < 4 or data[start] != _SHAPE_TAG or data[start + 1] >= 0x80:
+        return None
+    at = start + 2 + data[start + 1]
+    if at + 1 >= stop or data[at] != _VALUES_TAG:
+        return None
+    size, begin = read_varint(data, at + 1, stop)
+    shape = _sizes(data[start + 2 : at])
+    if begin + size != stop or shape is None or limits.check_shape(shape) * 8 != size:
+        return None
+    return np.ndarray(shape, _DOUBLE, data, begin)
+
+
+@lru_cache(256)
+def _sizes(encoded: bytes) -> tuple[int, ...] | None:
+    """The sizes of a packed shape; None where they are not plain."""
+    sizes, at = [], 0
+    try:
+        while at < len(encoded):
+            size, at = read_varint(encoded, at, len(encoded))
+            sizes.append(signed(size, 32))
+    except PayloadError:
+        return None
+    return tuple(sizes)
 
 
 def _read_shape(data: bytes, field: Field, shape: list[int], limits: Limits) -> None:
@@ -73,21 +106,25 @@ def write_tensor(array: Array) -> list[Chunk]:
     Raises:
         ConversionError: not numeric, or an integer without an exact double.
     """
-    values = float64_of(array, "tensor").astype("<f8", copy=False)
-    chunks = _shape_field(array.shape)
-    if 0 < values.size <= _FEW:
-        chunks += length_field(2, [values.tobytes()])
-    elif values.size:
-        chunks += length_field(2, [np.ascontiguousarray(values).reshape(-1).data.cast("B")])
-    return chunks
+    values = float64_of(array, "tensor")
+    if values.dtype != _DOUBLE:
+        values = values.astype(_DOUBLE)
+    count = values.size
+    if not count:
+        return [_shape_field(array.shape)]
+    head = b"".join((_shape_field(array.shape), b"\x12", varint(count * 8)))
+    if count <= _FEW:
+        return [head, values.tobytes()]
+    return [head, np.ascontiguousarray(values).reshape(-1).data.cast("B")]
 
 
-def _shape_field(shape: tuple[int, ...]) -> list[Chunk]:
+@lru_cache(256)
+def _shape_field(shape: tuple[int, ...]) -> bytes:
     if not shape:
-        return []
+        return b""
     if max(shape) > _INT32_MAX:
         raise PayloadError(f"shape {list(shape)} has a dimension above int32", code="TOO_LARGE")
-    return length_field(1, [b"".join(map(varint, shape))])
+    return b"".join(length_field(1, [b"".join(map(varint, shape))]))
 
 
 def tensor_from_json(value: Json, limits: Limits) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .errors import PayloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
@@ -94,6 +94,8 @@ def varint(value: int) -> bytes:
     """Encode an integer; a negative one takes ten bytes, as protobuf's int32 and int64 do."""
     if 0 <= value < 0x80:
         return _ONE_BYTE[value]
+    if 0 <= value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     value &= _MASK_64
     encoded = bytearray()
     while value >= 0x80:
@@ -106,7 +108,6 @@ def varint(value: int) -> bytes:
 Chunk = bytes | memoryview
 
 
-def length_field(number: int, chunks: Iterable[Chunk]) -> list[Chunk]:
+def length_field(number: int, chunks: Sequence[Chunk]) -> list[Chunk]:
     """A LENGTH field whose value is the concatenation of ``chunks``; nothing is copied yet."""
-    parts = list(chunks)
-    return [varint(number << 3 | LENGTH) + varint(sum(map(len, parts))), *parts]
+    return [varint(number << 3 | LENGTH) + varint(sum(map(len, chunks))), *chunks]

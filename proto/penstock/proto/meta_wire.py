@@ -1,0 +1,116 @@
+"""Seldon's ``Meta`` and ``Status`` in protobuf bytes: the small parts beside a payload.
+
+They go through protobuf's own parser, but for the meta that almost every message has: a puid and the path it took.
+
+Field numbers: Meta 1 puid, 2 tags, 3 routing, 4 requestPath, 5 metrics; a map's entry 1 key, 2 value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as ProtobufMessage
+
+from . import prediction_pb2 as pb
+from .errors import PayloadError
+from .payload import Meta, Metric, Status
+from .values import read_value, text_bytes, write_value
+from .wire import varint
+
+if TYPE_CHECKING:
+    from .limits import Limits
+
+_METRIC_TYPES = ("COUNTER", "GAUGE", "TIMER")
+_M = TypeVar("_M", bound=ProtobufMessage)
+# Entries of the path as they are on the wire: a service adds the same one to every message.
+_entries: dict[tuple[str, str], bytes] = {}
+_MOST_ENTRIES, _LONGEST_ENTRY = 256, 512
+
+
+def read_meta(data: bytes, limits: Limits) -> Meta:
+    """Read a ``Meta``.
+
+    Raises:
+        PayloadError: it is none, or a tag has no value. LimitError: a tag is nested too deep.
+    """
+    if len(data) > limits.meta_bytes:
+        raise PayloadError(
+            f"meta has {len(data):,} bytes, more than the {limits.meta_bytes:,} allowed", code="META_TOO_LARGE"
+        )
+    meta = parse(pb.Meta, data, "meta")
+    return Meta(
+        puid=meta.puid,
+        tags={key: _tag(value, limits) for key, value in meta.tags.items()},
+        routing=dict(meta.routing),
+        request_path=dict(meta.requestPath),
+        metrics=tuple(_read_metric(metric) for metric in meta.metrics),
+    )
+
+
+def _tag(value: ProtobufMessage, limits: Limits) -> object:
+    encoded = value.SerializeToString()
+    return read_value(encoded, 0, len(encoded), limits) if encoded else None
+
+
+def _read_metric(metric: pb.Metric) -> Metric:
+    kind = _METRIC_TYPES[metric.type] if 0 <= metric.type < len(_METRIC_TYPES) else str(int(metric.type))
+    # The shortest text of the float32 that came, so that 20.2 stays 20.2.
+    return Metric(metric.key, kind, float(str(np.float32(metric.value))), dict(metric.tags))
+
+
+def read_status(data: bytes) -> Status:
+    """Read a ``Status``."""
+    status = parse(pb.Status, data, "status")
+    return Status(status.code, status.info, status.reason, failure=status.status == pb.Status.FAILURE)
+
+
+def parse(kind: type[_M], data: bytes, what: str) -> _M:
+    """A small message, by protobuf itself; PayloadError where the bytes are none."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise PayloadError(f"{what} is no {kind.DESCRIPTOR.name} message", code="BAD_WIRE") from None
+
+
+def write_meta(meta: Meta) -> bytes:
+    """Write a ``Meta``, the keys of its maps sorted."""
+    if meta.tags or meta.routing or meta.metrics:
+        return _write_by_protobuf(meta)
+    path = [_entry(key, image) for key, image in sorted(meta.request_path.items())]
+    if not meta.puid:
+        return b"".join(path)
+    puid = text_bytes(meta.puid)
+    return b"".join((b"\x0a", varint(len(puid)), puid, *path))
+
+
+def _entry(key: str, image: str) -> bytes:
+    """One entry of the path."""
+    known = _entries.get((key, image))
+    if known is not None:
+        return known
+    key_text, image_text = text_bytes(key), text_bytes(image)
+    body = b"".join((b"\x0a", varint(len(key_text)), key_text, b"\x12", varint(len(image_text)), image_text))
+    entry = b"\x22" + varint(len(body)) + body
+    if len(entry) <= _LONGEST_ENTRY:
+        if len(_entries) >= _MOST_ENTRIES:
+            _entries.clear()
+        _entries[key, image] = entry
+    return entry
+
+
+def _write_by_protobuf(meta: Meta) -> bytes:
+    message = pb.Meta(puid=meta.puid, routing=meta.routing, requestPath=meta.request_path)
+    for key, value in meta.tags.items():
+        message.tags[key].MergeFromString(write_value(value))
+    for metric in meta.metrics:
+        kind = pb.Metric.MetricType.Value(metric.type)
+        message.metrics.add(key=metric.key, type=kind, value=metric.value, tags=metric.tags)
+    return message.SerializeToString(deterministic=True)
+
+
+def write_status(status: Status) -> bytes:
+    """Write a ``Status``."""
+    flag = pb.Status.FAILURE if status.failure else pb.Status.SUCCESS
+    return pb.Status(code=status.code, info=status.info, reason=status.reason, status=flag).SerializeToString()
