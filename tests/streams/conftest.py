@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in an old way
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]  # it has no types
     from kafka.admin import KafkaAdminClient, NewTopic  # type: ignore[import-untyped]  # it has no types
+    from kafka.errors import CoordinatorNotAvailableError, NoError  # type: ignore[import-untyped]  # it has no types
 
 from penstock.streams import load_stream
 
@@ -125,6 +126,19 @@ class Cluster:
     def committed(self, group: str, topic: str) -> int:
         offsets = self.admin.list_group_offsets({group: None})[group]
         return sum(each.offset for part, each in offsets.items() if part.topic == topic)
+
+    def commit(self, group: str, places: dict[Any, Any], within: float = 60.0) -> None:
+        """Set a group's places; the first group that a broker ever has must wait until it has made room for groups."""
+        until = time.monotonic() + within
+        while not self._commit(group, places):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def _commit(self, group: str, places: dict[Any, Any]) -> bool:
+        try:
+            return set(self.admin.alter_group_offsets(group, places).values()) == {NoError}
+        except CoordinatorNotAvailableError:
+            return False
 
     def close(self) -> None:
         for counter in self._counters.values():

@@ -181,7 +181,7 @@ def test_how_far_a_group_is_behind(topic: str, cluster: Cluster, tmp_path: Path)
         cluster.send(topic, b"[1]", partition=number % 2)
     cluster.flush()
     group = f"penstock-{topic}"
-    cluster.admin.alter_group_offsets(group, {TopicPartition(topic, 0): OffsetAndMetadata(2, "", -1)})
+    cluster.commit(group, {TopicPartition(topic, 0): OffsetAndMetadata(2, "", -1)})
     told = [json.loads(line) for line in kafka("lag", "--group", group, "--output", "json").stdout.splitlines()]
     assert told == [{"group": group, "topic": topic, "partition": 0, "committed": 2, "end": 3, "lag": 1}]
     spec = tmp_path / "stream.toml"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition  # type: ignore[import-untyped]  # it has no types
+from kafka.errors import (  # type: ignore[import-untyped]  # it has no types
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    NotCoordinatorError,
+)
 
 from .client import client
 
@@ -13,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.streams.spec import Kafka
+
+# What a broker says of a group until it has made room for the first one that it ever has, or taken over another's.
+_NOT_YET: Final = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
+_ROOM: Final = 15.0  # seconds for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def lags(kafka: Kafka, groups: Sequence[str] = (), *, topic: str = "") -> list[L
     """
     with client(KafkaAdminClient, kafka) as admin, client(KafkaConsumer, kafka, group_id=None) as consumer:
         wanted = list(groups) or [each["group_id"] for each in admin.list_groups()]
-        committed = admin.list_group_offsets(dict.fromkeys(wanted)) if wanted else {}
+        committed = _committed(admin, wanted) if wanted else {}
         pairs = {(group, part) for group in wanted for part in committed.get(group, {}) if topic in ("", part.topic)}
         if topic:
             numbers = consumer.partitions_for_topic(topic) or ()
@@ -64,6 +74,18 @@ def lags(kafka: Kafka, groups: Sequence[str] = (), *, topic: str = "") -> list[L
             left = max(0, ends[part] - max(begins[part], begins[part] if at is None else at))
             found.append(Lag(group, part.topic, part.partition, at, ends[part], left))
     return found
+
+
+def _committed(admin: Any, groups: Sequence[str]) -> dict[str, dict[Any, Any]]:
+    """The places of each group."""
+    until = monotonic() + _ROOM
+    while True:
+        try:
+            return cast("dict[str, dict[Any, Any]]", admin.list_group_offsets(dict.fromkeys(groups)))
+        except _NOT_YET:
+            if monotonic() > until:
+                raise
+            sleep(0.1)
 
 
 def _there(admin: Any, pairs: set[tuple[str, Any]]) -> set[Any]:
