@@ -27,6 +27,16 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
+    @property
+    def count(self) -> int:
+        """How many values there were."""
+        return sum(self._counts)
+
+    def add(self, other: Histogram) -> None:
+        """Add all values of another one with the same bounds."""
+        self._counts = [one + two for one, two in zip(self._counts, other._counts, strict=True)]
+        self.total += other.total
+
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulated counts with their upper bounds, as Prometheus wants them."""
         result, count = [], 0

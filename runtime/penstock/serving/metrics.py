@@ -23,26 +23,30 @@ class Metrics:
 
     def __init__(self, model_name: str) -> None:
         self.model = ModelMetrics(model_name)
-        self._statuses: dict[tuple[str, str, str], int] = {}
-        self._latencies: dict[tuple[str, str], Histogram] = {}
+        self._requests: dict[tuple[str, str, str], Histogram] = {}
         self._run_seconds = Histogram(SECONDS)
         self._run_rows = Histogram(_ROWS)
         self._feedback = 0
         self._reward = 0.0
-        self.in_flight = 0
         self._queue: Callable[[], int] = lambda: 0
+        self._pending: Callable[[], int] = lambda: 0
 
-    def watch_queue(self, rows: Callable[[], int]) -> None:
-        """Say where the number of waiting rows is read."""
+    def watch(self, rows: Callable[[], int], pending: Callable[[], int]) -> None:
+        """Say where the number of waiting rows is read, and that of requests without an answer."""
         self._queue = rows
+        self._pending = pending
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for their answer."""
+        return self._pending()
 
     def request(self, door: str, method: str, status: str, seconds: float) -> None:
         """Count one request that a door answered."""
-        key = (door, method, status)
-        self._statuses[key] = self._statuses.get(key, 0) + 1
-        latency = self._latencies.get((door, method))
-        if latency is None:
-            latency = self._latencies[door, method] = Histogram(SECONDS)
+        try:
+            latency = self._requests[door, method, status]
+        except KeyError:
+            latency = self._requests[door, method, status] = Histogram(SECONDS)
         latency.observe(seconds)
 
     def run(self, rows: int, seconds: float) -> None:
@@ -62,11 +66,13 @@ class Metrics:
     def families(self) -> Iterator[Family]:
         """The service's numbers, then the model's."""
         requests = Family("penstock_requests", "counter", "Requests answered.")
-        for (door, method, status), count in self._statuses.items():
-            requests.add((("door", door), ("method", method), ("status", status)), count)
+        latencies: dict[tuple[str, str], Histogram] = {}
+        for (door, method, status), histogram in self._requests.items():
+            requests.add((("door", door), ("method", method), ("status", status)), histogram.count)
+            latencies.setdefault((door, method), Histogram(SECONDS)).add(histogram)
         yield requests
         latency = Family("penstock_request_seconds", "histogram", "From the last byte read to the reply.")
-        for (door, method), histogram in self._latencies.items():
+        for (door, method), histogram in latencies.items():
             latency.add_histogram((("door", door), ("method", method)), histogram)
         yield latency
         yield _histogram("penstock_model_run_seconds", "One run of the model.", self._run_seconds)

@@ -26,6 +26,7 @@ from .models import load
 from .worker import Worker
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from penstock.proto import Feedback
@@ -55,8 +56,8 @@ class Service:
         self.colleagues: Callable[[], Awaitable[list[Family]]] | None = None
         self._worker = worker
         self._batcher = Batcher(model.run, settings, worker, self.metrics, inline=model.inline)
-        self.metrics.watch_queue(lambda: self._batcher.rows)
-        self._image = f"{model.name}:{model.version}" if model.version else model.name
+        self.metrics.watch(lambda: self._batcher.rows, lambda: self._batcher.pending)
+        self._path = {model.name: f"{model.name}:{model.version}" if model.version else model.name}
         # Unique without asking the system for randomness at each request.
         self._puids = map(f"{secrets.token_hex(10)}{{:012x}}".format, count(1))
 
@@ -171,18 +172,15 @@ class Service:
         if not self.ready:
             raise Unavailable("the service is stopping; try again, another instance may answer")
 
-    async def _ask(self, work: Work, deadline: float | None) -> Answer:
-        self._check_ready()
+    def _ask(self, work: Work, deadline: float | None) -> Future[Answer]:
+        if not self.ready:
+            self._check_ready()
         seconds = self.settings.deadline
         if deadline is not None and deadline < seconds:
             seconds = deadline
             if seconds <= 0:
                 raise DeadlineExceeded("the caller's deadline was over before the model was asked")
-        self.metrics.in_flight += 1
-        try:
-            return await self._batcher.submit(work, seconds)
-        finally:
-            self.metrics.in_flight -= 1
+        return self._batcher.submit(work, seconds)
 
     async def _unit_call(self, method: str, work: Work | None, request: Message) -> Message:
         meta = self._meta(request.meta, "")
@@ -191,13 +189,8 @@ class Service:
         return self._reply(await self._ask(work, None), request.payload, meta, method, None)
 
     def _meta(self, meta: Meta, puid: str) -> Meta:
-        return Meta(
-            meta.puid or puid or next(self._puids),
-            meta.tags,
-            {},
-            {self.model.name: self._image, **meta.request_path},
-            meta.metrics,
-        )
+        path = {**self._path, **meta.request_path} if meta.request_path else self._path
+        return Meta(meta.puid or puid or next(self._puids), meta.tags, {}, path, meta.metrics)
 
     def _reply(self, answer: Answer, asked: Payload | None, meta: Meta, method: str, output: Kind | None) -> Message:
         if answer.metrics:

@@ -42,7 +42,7 @@ def test_requests_and_their_latency() -> None:
 
 def test_runs_and_the_queue() -> None:
     metrics = Metrics("m")
-    metrics.watch_queue(lambda: 7)
+    metrics.watch(lambda: 7, lambda: 0)
     metrics.run(64, 0.002)
     series = read(metrics)
     assert series["penstock_batch_rows_sum", ()] == 64

@@ -24,12 +24,13 @@ _EXACT = 1 << 53
 class Outputs:
     """What one run gave; the requests that shared it share its table, and take their rows of it."""
 
-    __slots__ = ("_arrays", "_classes", "_table", "_tried")
+    __slots__ = ("_arrays", "_classes", "_doubles", "_table", "_tried")
 
     def __init__(self, arrays: Mapping[str, Array], classes: Mapping[str, Sequence[str]]) -> None:
         self._arrays = arrays
         self._classes = classes
         self._table: tuple[Array, tuple[str, ...]] | None = None
+        self._doubles: Array | None = None
         self._tried = False
 
     def arrays(self, rows: slice | None) -> Mapping[str, Array]:
@@ -55,6 +56,18 @@ class Outputs:
             return _table(self.arrays(rows), self._classes)
         return self._table[0][rows], self._table[1]
 
+    def numbers(self, rows: slice | None) -> tuple[Array, tuple[str, ...]]:
+        """As `table`; floats as float64, which all requests of the run are given from one conversion."""
+        if self._doubles is None:
+            array, names = self.table(rows)
+            if array.dtype.kind != "f":
+                return array, names
+            if self._table is None:
+                return array.astype(np.float64, copy=False), names
+            self._doubles = self._table[0].astype(np.float64, copy=False)
+        assert self._table is not None  # noqa: S101  (there are doubles of it)
+        return self._doubles[rows], self._table[1]
+
 
 def payload_of_outputs(outputs: Outputs, rows: slice | None, asked: Kind, output: Kind | None) -> Payload:
     """The payload of a reply.
@@ -71,7 +84,8 @@ def payload_of_outputs(outputs: Outputs, rows: slice | None, asked: Kind, output
     kind = asked if output is None else output
     if kind is Kind.JSON_DATA:
         return Payload(kind, {name: _json(array) for name, array in outputs.arrays(rows).items()})
-    array, names = outputs.table(rows)
+    listed = kind is Kind.NDARRAY or kind is Kind.TENSOR
+    array, names = outputs.numbers(rows) if listed else outputs.table(rows)
     if kind is Kind.NDARRAY or (output is None and kind.is_array and not is_number(array.dtype)):
         return Payload(Kind.NDARRAY, np.atleast_1d(array), names)
     if kind is Kind.TENSOR and array.dtype == np.float64:

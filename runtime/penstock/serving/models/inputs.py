@@ -87,11 +87,7 @@ def work_of(inputs: Sequence[Input], arrays: Mapping[str, Array], *, batchable: 
     if len(arrays) != len(inputs) or any(one.spec.name not in arrays for one in inputs):
         raise _names_differ(inputs, arrays)
     if len(inputs) == 1:
-        value = inputs[0].check(arrays[inputs[0].spec.name])
-        if not batchable:
-            return Work((value,), None, 1, value.size)
-        shape = value.shape
-        return Work((value,), shape[1:] if shape[0] else None, shape[0], value.size)
+        return work_of_one(inputs[0], arrays[inputs[0].spec.name], batchable=batchable)
     values = tuple([one.check(arrays[one.spec.name]) for one in inputs])
     elements = sum(value.size for value in values)
     if not batchable:
@@ -101,6 +97,15 @@ def work_of(inputs: Sequence[Input], arrays: Mapping[str, Array], *, batchable: 
     # No rows run alone: an empty slice of an answer cannot be told from a missing one.
     key = tuple([value.shape[1:] for value in values]) if same and rows else None
     return Work(values, key, rows, elements)
+
+
+def work_of_one(one: Input, array: Array, *, batchable: bool) -> Work:
+    """Check the array of a model's only input; ModelInputError where it does not fit."""
+    value = one.check(array)
+    if not batchable:
+        return Work((value,), None, 1, value.size)
+    shape = value.shape
+    return Work((value,), shape[1:] if shape[0] else None, shape[0], value.size)
 
 
 def _names_differ(inputs: Sequence[Input], arrays: Mapping[str, Array]) -> ModelInputError:

@@ -11,7 +11,7 @@ from penstock.proto import ModelInputError, PayloadError
 
 from .answers import Outputs, payload_of_outputs
 from .fitting import to_dtype
-from .inputs import work_of
+from .inputs import work_of, work_of_one
 from .model import Answer, NoUnit, TensorSpec, Work
 from .questions import arrays_of
 from .warmup import are_independent, made_up
@@ -87,6 +87,8 @@ class TensorModel:
         payload = message.payload
         if payload is None:
             raise PayloadError("the message has no payload for the model", code="EMPTY_MESSAGE")
+        if len(self._inputs) == 1 and payload.kind.is_array:
+            return work_of_one(self._inputs[0], payload.value, batchable=self._batchable)
         return work_of(self._inputs, arrays_of(payload, self._inputs, self._limits), batchable=self._batchable)
 
     def infer(self, inputs: Sequence[Tensor]) -> Work:
