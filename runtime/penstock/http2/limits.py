@@ -13,20 +13,34 @@ class Limits:
         streams: requests at the same time, told to the peer.
         list: fields of a request, counted as HPACK does; told to the peer.
         block: a header block as it comes, with its CONTINUATION frames.
-        body: the body of one request; more is answered by `too_large`.
+        body: the body of one request; more is refused.
         bodies: unfinished bodies of all requests together; where it is full, new ones are refused.
         window: what the peer may send ahead on one stream.
         frame: payload of a DATA frame, told to the peer.
         nuisance: control frames that may come at once (pings, settings, resets, empty frames).
         nuisance_rate: of these a second, for ever.
+        held: answers that wait for the peer's windows; where it is full, others are refused.
+        turn: of bodies that go out before the transport has taken them.
+        opening: seconds until the first frames have come, or the rest of a frame or header block.
+        request: seconds until a request is complete, and one more for each ``slowest`` bytes that came of it.
+        slowest: bytes a second.
+        stall: seconds that an answer may wait without any of it being taken.
+        idle: seconds that a connection may stay without a request.
     """
 
     streams: int = 1024
-    list: int = 16_384
-    block: int = 16_384
+    list: int = 32_768
+    block: int = 32_768
     body: int = 64 << 20
     bodies: int = 256 << 20
     window: int = 1 << 20
     frame: int = 1 << 18
     nuisance: int = 2_000
     nuisance_rate: int = 1_000
+    held: int = 256 << 20
+    turn: int = 1 << 18
+    opening: float = 10.0
+    request: float = 30.0
+    slowest: int = 10_000
+    stall: float = 60.0
+    idle: float = 1800.0

@@ -1,170 +1,248 @@
-"""Our own gRPC server: unary calls on `penstock.http2`, without grpcio."""
+"""HTTP/2 on a connection, over `penstock.http2`: gRPC and REST."""
 
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-from penstock.http2 import field_blocks, frames
 from penstock.http2.connection import Connection
+from penstock.http2.endpoint import Budget
+from penstock.http2.field_blocks import literal
 from penstock.http2.limits import Limits
-from penstock.proto import DeadlineExceeded, LimitError, PenstockError, RequestError
 
-from .failures import info, told
-from .rpc import Call
+from .grpc_head import GRPC
+from .grpc_messages import PREFIX
+from .grpc_status import Status
 
 if TYPE_CHECKING:
+    from penstock.http2.connection import Kept
     from penstock.http2.field_blocks import Fields
+    from penstock.http2.frames import Code
     from penstock.http2.streams import Stream
-    from penstock.serving.metrics import Metrics
 
-    from .rpc import RpcHandler
+    from .connections import Connections
+    from .grpc_calls import GrpcCalls
+    from .http2_rest import RestCalls
 
-_GRPC: Final = b"application/grpc"
-# grpc's status codes, as in its specification.
-_CODES: Final = {
-    "OK": 0, "CANCELLED": 1, "UNKNOWN": 2, "INVALID_ARGUMENT": 3, "DEADLINE_EXCEEDED": 4, "NOT_FOUND": 5,
-    "ALREADY_EXISTS": 6, "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9, "ABORTED": 10,
-    "OUT_OF_RANGE": 11, "UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14, "DATA_LOSS": 15, "UNAUTHENTICATED": 16,
-}
-_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-
-# The first answer teaches the peer two fields, which later ones only name (RFC 7541, 6.2.1 and 6.1).
-_FIRST_HEAD: Final = field_blocks.status(200) + field_blocks.remembered(b"content-type", _GRPC)
-_FIRST_TRAILERS: Final = field_blocks.remembered(b"grpc-status", b"0")
-_HEAD: Final = field_blocks.status(200) + b"\xbf"
-_TRAILERS: Final = b"\xbe"
-
-
-class Methods:
-    """All methods of all doors, and what is told of each call."""
-
-    def __init__(self, handlers: dict[str, tuple[str, RpcHandler]], metrics: Metrics, body_bytes: int) -> None:
-        self.handlers = handlers
-        self.metrics = metrics
-        self.limits = Limits(body=body_bytes + 5)
+# Bytes that the transport holds before it says that the peer does not read.
+_HIGH, _LOW = 1 << 18, 1 << 16
+# Bytes of answers that wait, and small frames, before no more requests are read.
+_HELD: Final = 1 << 20
+_MOST_PIECES: Final = 1024
+# Above, pieces are written one by one; below, it is cheaper to join them.
+_JOINED: Final = 1 << 16
+_BODIES: Final = 1 << 30  # bytes of all requests that are not complete, on all connections
+_LINGER: Final = 0.3  # seconds in which the peer can close a connection that has been drained
+_TOO_MANY_FIELDS: Final = (
+    literal(b"content-type", GRPC) + Status("RESOURCE_EXHAUSTED", "the header fields are larger than allowed").block()
+)
 
 
-class _Head:
-    """What the calls with one header block have in common."""
+class Http2Door:
+    """What all HTTP/2 connections of a service share."""
 
-    __slots__ = ("deadline", "door", "handler", "metadata", "method")
-
-    def __init__(self, methods: Methods, fields: Fields) -> None:
-        values = dict(fields)
-        path = values[b":path"].decode("latin-1")
-        self.door, self.handler = methods.handlers.get(path, ("", None))
-        self.method = path.rpartition("/")[2]
-        self.metadata = tuple(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in fields if name[:1] != b":"
-        )
-        self.deadline = _seconds(values.get(b"grpc-timeout"))
+    def __init__(self, grpc: GrpcCalls, rest: RestCalls, message_bytes: int) -> None:
+        self.grpc = grpc
+        self.rest = rest
+        self.limits = Limits(body=message_bytes + PREFIX)
+        self.budget = Budget(_BODIES)
 
 
-def _seconds(timeout: bytes | None) -> float | None:
-    if not timeout:
-        return None
-    digits, unit = timeout[:-1], chr(timeout[-1])
-    if unit not in _UNITS or not digits.isdigit() or len(digits) > 8:
-        return None
-    return int(digits) * _UNITS[unit]
-
-
-class GrpcProtocol(asyncio.Protocol):
+class Http2(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, methods: Methods) -> None:
-        self._methods = methods
+    def __init__(self, door: Http2Door, connections: Connections) -> None:
+        self._door = door
+        self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._is_first = True
         self._flushing = False
+        self._paused = self._deaf = self._draining = self._lingering = False
+        self._unwritten = (0, 0.0)
         self._transport: asyncio.Transport
-        self._connection = Connection(self, methods.limits)
+        self._connection = Connection(self, door.limits, self._loop.time, door.budget)
+        self._sender = self._connection.sender
+        self.taken = self._connection.taken
+
+    # ------------------------------------------------------------------ the transport's calls
 
     def connection_made(self, transport: Any) -> None:
+        """Called by the event loop."""
         self._transport = transport
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        self._flushing = True
-        self._connection.feed(data)
+        transport.set_write_buffer_limits(_HIGH, _LOW)
+        self._connections.add(self)
         self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        """Called by the event loop: nobody waits any more."""
+        self._connections.discard(self)
         self._connection.abandon()
 
-    def head(self, fields: Fields) -> _Head:
-        return _Head(self._methods, fields)
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        self._flushing = True
+        self._connection.feed(data)
+        self._flush()
+        if self._connection.more:
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Take what the last read has left, now that others have had their turn."""
+        if not self._transport.is_closing():
+            self.data_received(b"")
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: the peer does not read."""
+        self._paused = True
+        self._sender.room = 0
+        self._unwritten = (self._transport.get_write_buffer_size(), self._connections.now)
+
+    def resume_writing(self) -> None:
+        """Called by the event loop: the peer has read."""
+        self._paused = False
+        self._sender.room = self._door.limits.turn
+        if not self._flushing:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what there is, as far as the peer reads."""
+        sender = self._sender
+        self._flushing = True  # the transport may call back
+        while not self._transport.is_closing():
+            if sender.waiting:
+                self._connection.pump()
+            if not sender.out or (self._paused and not self._connection.ended):
+                break
+            self._write()
+        self._flushing = False
+        self._listen()
+        if self._connection.ended:
+            self._transport.close()
+        elif self._draining and not self._connection.streams and not self._lingering:
+            self._lingering = True
+            self._loop.call_later(_LINGER, self._transport.close)
+
+    def _write(self) -> None:
+        sender = self._sender
+        out, sender.out = sender.out, []
+        size, sender.room = self._door.limits.turn - sender.room, self._door.limits.turn
+        if len(out) == 1:
+            self._transport.write(out[0])
+        elif size < _JOINED:
+            self._transport.write(b"".join(out))
+        else:
+            self._transport.writelines(out)
+
+    def _listen(self) -> None:
+        """Read on, or not: who does not take answers, or has said a lot at once, waits."""
+        sender = self._sender
+        deaf = self._connection.more or sender.held > _HELD or len(sender.out) > _MOST_PIECES
+        if deaf != self._deaf and not self._transport.is_closing():
+            self._deaf = deaf
+            if deaf:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # ------------------------------------------------------------------ the connection's calls
+
+    def head(self, fields: Fields) -> Kept:
+        """Called by `Connection`."""
+        calls = self._door.rest
+        for name, value in fields:
+            if name == b"content-type" and value.startswith(GRPC):
+                return self._door.grpc.head(fields)
+        return calls.head(fields)
+
+    def begin(self, stream: Stream) -> None:
+        """Called by `Connection`."""
+        stream.head.calls.begin(self, stream)
 
     def request(self, stream: Stream) -> None:
-        stream.work = self._loop.create_task(self._answer(stream))
+        """Called by `Connection`."""
+        stream.head.calls.request(self, stream)
 
-    async def _answer(self, stream: Stream) -> None:
-        started = perf_counter()
-        head: _Head = stream.head
-        status = "CANCELLED"
-        try:
-            if head.handler is None:
-                raise RequestError(f"no method {head.method}", code="NOT_FOUND", grpc_status="UNIMPLEMENTED")
-            reply = await head.handler(Call(_message(stream.chunks), head.metadata, head.deadline))
-            status = "OK"
-        except Exception as error:
-            failure = told(error)
-            status = failure.grpc_status
-            self._fail(stream, failure)
+    def refuse(self, stream: Stream) -> None:
+        """Called by `Connection`."""
+        if stream.head is not None:
+            stream.head.calls.too_large(self, stream)
         else:
-            self._reply(stream, reply)
-        finally:
-            self._methods.metrics.request(head.door, head.method, status, perf_counter() - started)
-
-    def _reply(self, stream: Stream, message: bytes) -> None:
-        body = b"\0" + len(message).to_bytes(4) + message
-        if self._is_first:
-            self._is_first = False
-            self._connection.answer(stream, _FIRST_HEAD, body, _FIRST_TRAILERS)
-        else:
-            self._connection.answer(stream, _HEAD, body, _TRAILERS)
-        self._flush_soon()
-
-    def _fail(self, stream: Stream, error: PenstockError) -> None:
-        head = (
-            field_blocks.status(200)
-            + field_blocks.literal(b"content-type", _GRPC)
-            + field_blocks.literal(b"grpc-status", b"%d" % _CODES[error.grpc_status])
-            + field_blocks.literal(b"grpc-message", quote(info(error), safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode())
-        )
-        self._connection.answer(stream, head, b"", None)
-        self._flush_soon()
-
-    def refuse(self, stream: Stream, reason: str) -> None:
-        self._fail(stream, LimitError(f"the {reason} of the call are larger than allowed"))
+            self.answer(stream, ((b":status", b"431"),), _TOO_MANY_FIELDS, b"", b"")
 
     def gone(self, stream: Stream) -> None:
+        """Called by `Connection`."""
         if stream.work is not None:
             stream.work.cancel()
 
-    def _flush_soon(self) -> None:
+    # ------------------------------------------------------------------ what answers call
+
+    @property
+    def date(self) -> bytes:
+        """The field of that name, as part of a header block."""
+        return literal(b"date", self._connections.date[6:-2])
+
+    def answer(
+        self, stream: Stream, fields: Fields, more: bytes, lead: bytes, body: bytes, trailers: bytes | None = None
+    ) -> bool:
+        """Queue a whole answer; False where too many wait already, then nothing is done.
+
+        Args:
+            stream: whose.
+            fields: that begin many answers.
+            more: fields behind these, as part of a header block.
+            lead: the first bytes of the body.
+            body: the rest of it.
+            trailers: header block behind the body; None where there is none.
+        """
+        if body and self._sender.held + len(body) > self._door.limits.held:
+            return False
+        self._connection.answer(stream, fields, more, lead, body, trailers)
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+        return True
 
-    def _flush(self) -> None:
-        self._flushing = False
+    def part(self, stream: Stream, fields: Fields, body: bytes) -> None:
+        """Queue a part of an answer; ``fields`` go before the first."""
+        self._connection.part(stream, fields, body)
+        self._flush()
+
+    def finish(self, stream: Stream, fields: Fields, trailers: bytes) -> None:
+        """End an answer that went out in parts, or had none: then ``fields`` go before the trailers."""
+        self._connection.finish(stream, fields, trailers)
+        self._flush()
+
+    def reset(self, stream: Stream, code: Code) -> None:
+        """Give a request up."""
+        self._connection.reset(stream, code)
+
+    # ------------------------------------------------------------------ as one of `Connections`
+
+    def check(self, now: float) -> None:
+        """Hang up on the slow, and give up what is too late."""
+        if self._paused:
+            unwritten = self._transport.get_write_buffer_size()
+            if unwritten < self._unwritten[0]:
+                self._unwritten = (unwritten, now)
+            elif now - self._unwritten[1] > self._door.limits.stall:
+                self._transport.abort()
+                return
         connection = self._connection
-        out = connection.out
-        if out:
-            connection.out = []
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
-        if connection.ended:
-            self._transport.close()
+        connection.tick(now)
+        for stream in list(connection.streams.values()):
+            head = stream.head
+            # Opened up to a second later than the clock of `Connections` says.
+            if head is not None and head.deadline is not None and now - stream.opened > head.deadline + 1:
+                head.calls.expire(self, stream)
+                if stream.work is not None:
+                    stream.work.cancel()
+        self._flush()
 
+    def drain(self) -> None:
+        """Take nothing new, answer what came."""
+        self._draining = True
+        self._connection.go_away()
+        self._flush()
 
-def _message(chunks: list[bytes]) -> bytes:
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if len(body) < 5 or int.from_bytes(body[1:5]) != len(body) - 5:
-        raise RequestError("the body is not one gRPC message", code="BAD_FRAMING", grpc_status="INTERNAL")
-    if body[0]:
-        raise RequestError("compressed", code="UNSUPPORTED_ENCODING", grpc_status="UNIMPLEMENTED")
-    return body[5:]
+    def abort(self) -> None:
+        """Hang up, now."""
+        self._transport.abort()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.http2.frames import PREFACE
 
 from .connections import Connections
+from .grpc_calls import GrpcCalls
 from .http1 import Http1
-from .http2 import GrpcProtocol, Methods
+from .http2 import Http2, Http2Door
+from .http2_rest import RestCalls
 from .inference_grpc import inference_rpc_door
 from .rest import rest
 from .seldon_grpc import seldon_rpc_door
@@ -61,12 +63,12 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
     connections = Connections()
     doors = rest(service, settings)
     rpc_doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
-    handlers = {path: (door.name, handler) for door in rpc_doors for path, handler in door.methods.items()}
-    methods = Methods(handlers, service.metrics, settings.limits.message_bytes)
+    message_bytes = settings.limits.message_bytes
+    http2 = Http2Door(GrpcCalls(rpc_doors, {}, service.metrics, message_bytes), RestCalls(doors), message_bytes)
     context = settings.tls.context() if settings.tls is not None else None
 
     def entrance() -> Entrance:
-        return Entrance(connections, lambda: Http1(doors, connections), lambda: _Http2(methods, connections))
+        return Entrance(connections, lambda: Http1(doors, connections), lambda: Http2(http2, connections))
 
     loop = asyncio.get_running_loop()
     listening = [sockets.http]
@@ -126,32 +128,4 @@ class Entrance(asyncio.Protocol):
 
     def abort(self) -> None:
         """Hang up, now."""
-        self._transport.abort()
-
-
-class _Http2(GrpcProtocol):
-    """Until `GrpcProtocol` is a `Connection` by itself."""
-
-    def __init__(self, methods: Methods, connections: Connections) -> None:
-        super().__init__(methods)
-        self._connections = connections
-
-    def connection_made(self, transport: Any) -> None:
-        self._connections.add(self)
-        super().connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._connections.discard(self)
-        super().connection_lost(error)
-
-    def check(self, now: float) -> None:
-        """Nothing yet."""
-
-    def drain(self) -> None:
-        self._connection.go_away()
-        self._flush()
-        if not self._connection.streams:
-            self._transport.close()
-
-    def abort(self) -> None:
         self._transport.abort()

@@ -1,0 +1,417 @@
+"""What both sides of a connection do alike: settings, pings, windows, resets, bodies (RFC 9113, 5 and 6)."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from . import frames
+from .failures import ConnectionFailed, StreamFailed
+from .field_encoder import FieldEncoder
+from .frame_reader import FrameReader
+from .frames import Code, Setting
+from .sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .frame_reader import Handlers
+    from .limits import Limits
+    from .streams import Stream
+
+_WINDOW_OF_ALL: Final = frames.LARGEST_WINDOW  # bodies are bounded by themselves; one window more would only stall
+_UPDATE_ALL_AT: Final = 1 << 29
+_KEEP_CLOSED: Final = 100
+
+
+class Budget:
+    """Bytes that may still be taken, together, by whoever shares it."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class Endpoint(FrameReader):
+    """One side of a connection; `Connection` is the server's.
+
+    Attributes:
+        sender: what goes out.
+        streams: the requests that are not done with, by number.
+        encoder: of our header blocks.
+    """
+
+    def __init__(
+        self, limits: Limits, preface: bytes, clock: Callable[[], float] = monotonic, budget: Budget | None = None
+    ) -> None:
+        super().__init__(limits.frame, preface)
+        self.sender = Sender(limits.turn)
+        self.streams: dict[int, Stream] = {}
+        self.encoder = FieldEncoder()
+        self._limits = limits
+        self._clock = clock
+        self._has_settings = False
+        self._highest = 0  # stream that was opened
+        self._reset: dict[int, None] = {}
+        self._budget = budget or Budget(limits.bodies)
+        self._bodies = 0
+        self._received = 0
+        self._data: Stream | None = None
+        self._data_pad = 0
+        self._data_ends = False
+        self._block: tuple[int, int, bytearray] | None = None
+        self._patience = float(limits.nuisance)
+        self._patience_at = clock()
+        self._ready: Handlers = (
+            self._on_unknown,
+            self._on_headers,
+            self._on_priority,
+            self._on_rst_stream,
+            self._on_settings,
+            self._on_push_promise,
+            self._on_ping,
+            self._on_goaway,
+            self._on_window_update,
+            self._on_continuation,
+            *[self._on_unknown] * 246,
+        )
+        self._in_block: Handlers = (*[self._on_intruder] * 9, self._on_continuation, *[self._on_intruder] * 246)
+        early = [self._on_too_early] * 256
+        early[frames.SETTINGS] = self._on_settings
+        self._handlers = tuple(early)
+
+    def _greeting(self, settings: dict[Setting, int]) -> bytes:
+        """The first frames: what we take, and a window for the connection that does not bound anything."""
+        return frames.settings(settings) + frames.window_update(0, _WINDOW_OF_ALL - frames.DEFAULT_WINDOW)
+
+    # ------------------------------------------------------------------ what the sides do differently
+
+    def _block_over(self, flags: int, number: int, block: bytes) -> None:
+        """A header block is complete."""
+        raise NotImplementedError
+
+    def _complete(self, stream: Stream) -> None:
+        """The peer's message is complete."""
+        raise NotImplementedError
+
+    def _too_large(self, stream: Stream) -> None:
+        """A body is above the limit; the rest of it is passed over."""
+        raise NotImplementedError
+
+    def _gone(self, stream: Stream) -> None:
+        """A stream ended before its time; it is forgotten already."""
+        raise NotImplementedError
+
+    def _sent(self, stream: Stream) -> None:
+        """Our message is queued whole."""
+        raise NotImplementedError
+
+    def _was_never_opened(self, number: int) -> bool:
+        return number > self._highest or not number & 1
+
+    # ------------------------------------------------------------------ DATA
+
+    def _begin_data(self, flags: int, number: int, data: bytes, start: int, size: int) -> int:
+        if self._handlers is not self._ready:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "DATA where it must not be")
+        taken = pad = 0
+        if flags & frames.PADDED:
+            if not size or data[start] >= size:
+                raise ConnectionFailed(Code.PROTOCOL_ERROR, "more padding than frame")
+            pad, taken = data[start], 1
+        if self._was_never_opened(number):
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "DATA on a stream that was never opened")
+        self._count_received(size)
+        self._data_ends = bool(flags & frames.END_STREAM)
+        stream = self.streams.get(number)
+        if stream is None or stream.has_all or stream.room < size:
+            self._data, self._data_left, self._data_pad = None, size, 0  # passed over
+            if stream is None and number in self._reset:
+                return 0  # it was on its way when we gave the stream up
+            raise StreamFailed(number, Code.FLOW_CONTROL_ERROR if stream and not stream.has_all else Code.STREAM_CLOSED)
+        stream.room -= size
+        self._data, self._data_left, self._data_pad = stream, size - taken, pad
+        if size - pad - taken == 0 and not self._data_ends:
+            self._bother()
+        if not self._data_left:
+            self._data_over(stream)
+        return taken
+
+    def _take_data(self, data: bytes, at: int, end: int) -> int:
+        stop = min(end, at + self._data_left)
+        stream = self._data
+        self._data_left -= stop - at
+        if stream is not None:
+            # Padding is at the end of the frame; what is left of the frame tells how much of this is padding.
+            body_stop = stop - max(0, self._data_pad - self._data_left)
+            if body_stop > at:
+                self._take_body(stream, data, at, body_stop)
+            if not self._data_left and self._data is stream:
+                self._data_over(stream)
+        return stop
+
+    def _take_body(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
+        size = stop - start
+        stream.take(data, start, stop)
+        self._bodies += size
+        self._budget.left -= size
+        if stream.size > self._limits.body:
+            self._data = None
+            self._too_large(stream)
+        elif self._bodies > self._limits.bodies or self._budget.left < 0:
+            self._data = None
+            self._reset_stream(stream.number, Code.REFUSED_STREAM)
+
+    def _data_over(self, stream: Stream) -> None:
+        """A DATA frame is complete."""
+        if self._data_ends:
+            self._complete(stream)
+            return
+        used = self._limits.window - stream.room
+        if used * 2 >= self._limits.window:
+            stream.room += used
+            self.sender.out.append(frames.window_update(stream.number, used))
+        if stream.reader is not None:
+            stream.reader(stream)
+
+    def _count_received(self, size: int) -> None:
+        self._received += size
+        if self._received >= _UPDATE_ALL_AT:
+            self.sender.out.append(frames.window_update(0, self._received))
+            self._received = 0
+
+    def taken(self, stream: Stream) -> None:
+        """The body so far was taken out of ``stream.chunks``, and counts no more."""
+        if not stream.has_all:
+            self._free(stream.size)
+        stream.chunks = []
+        stream.size = 0
+
+    def _free(self, size: int) -> None:
+        self._bodies -= size
+        self._budget.left += size
+
+    # ------------------------------------------------------------------ HEADERS
+
+    def _on_headers(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if not number & 1:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "HEADERS on a stream that clients do not open")
+        if stop - start > self._limits.block:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a header block without end")
+        if flags & (frames.PADDED | frames.HAS_PRIORITY):
+            start, stop = _without_extras(flags, number, data, start, stop)
+        if flags & frames.END_HEADERS:
+            self._block_over(flags, number, data[start:stop])
+        else:
+            self._block = (flags, number, bytearray(data[start:stop]))
+            self._handlers = self._in_block
+
+    def _on_continuation(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if self._block is None or self._block[1] != number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "CONTINUATION of nothing")
+        first, _, block = self._block
+        if start == stop:
+            self._bother()
+        block += data[start:stop]
+        if len(block) > self._limits.block:
+            raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "a header block without end")
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self._handlers = self._ready
+            self._block_over(first, number, bytes(block))
+
+    def _on_intruder(self, *_: Any) -> None:
+        raise ConnectionFailed(Code.PROTOCOL_ERROR, "a frame between the parts of a header block")
+
+    def _on_too_early(self, *_: Any) -> None:
+        raise ConnectionFailed(Code.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+
+    # ------------------------------------------------------------------ the other frames
+
+    def _on_unknown(self, *_: Any) -> None:
+        """RFC 9113, 4.1: kinds that are unknown are passed over."""
+        self._bother()
+
+    def _on_priority(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if not number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "PRIORITY on stream 0")
+        if stop - start != 5:
+            raise StreamFailed(number, Code.FRAME_SIZE_ERROR)
+        if int.from_bytes(data[start : start + 4]) & frames.STREAM_BITS == number:
+            raise StreamFailed(number, Code.PROTOCOL_ERROR)
+        self._bother()
+
+    def _on_rst_stream(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if not number or self._was_never_opened(number):
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened")
+        if stop - start != 4:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "RST_STREAM has four bytes")
+        self._bother()
+        stream = self.streams.get(number)
+        if stream is not None:
+            stream.reset = int.from_bytes(data[start:stop])
+            self._forget(stream)
+            self._reset.pop(number, None)  # the peer knows: nothing can be on its way
+            self._gone(stream)
+
+    def _on_settings(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "SETTINGS on a stream")
+        if flags & frames.ACK:
+            if start != stop:
+                raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "an ACK has no bytes")
+            if not self._has_settings:
+                raise ConnectionFailed(Code.PROTOCOL_ERROR, "the first frame is an ACK")
+            self._bother()
+            return
+        if (stop - start) % 6:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a setting has six bytes")
+        if self._has_settings:
+            self._bother()
+        self._has_settings = True
+        self._handlers = self._ready
+        for at in range(start, stop, 6):
+            self._set(int.from_bytes(data[at : at + 2]), int.from_bytes(data[at + 2 : at + 6]))
+        self.sender.out.append(frames.SETTINGS_ACK)
+
+    def _set(self, key: int, value: int) -> None:
+        if key == Setting.INITIAL_WINDOW_SIZE:
+            self._set_window(value)
+        elif key == Setting.MAX_FRAME_SIZE:
+            if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
+                raise ConnectionFailed(Code.PROTOCOL_ERROR, f"frames of {value:,} bytes")
+            self.sender.frame = value
+        elif key == Setting.HEADER_TABLE_SIZE:
+            self.encoder.resize(value)
+        elif key == Setting.ENABLE_PUSH and value > 1:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
+
+    def _set_window(self, value: int) -> None:
+        if value > frames.LARGEST_WINDOW:
+            raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
+        change = value - self.sender.initial
+        self.sender.initial = value
+        for stream in self.streams.values():
+            stream.window += change
+            if stream.window > frames.LARGEST_WINDOW:
+                raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
+
+    def _on_push_promise(self, *_: Any) -> None:
+        raise ConnectionFailed(Code.PROTOCOL_ERROR, "nobody promises here")
+
+    def _on_ping(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "PING on a stream")
+        if stop - start != 8:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a PING has eight bytes")
+        self._bother()
+        if not flags & frames.ACK:
+            self.sender.out.append(frames.frame(frames.PING, frames.ACK, 0, data[start:stop]))
+
+    def _on_goaway(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if stop - start < 8:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "GOAWAY has eight bytes and more")
+        self._bother()
+        last, code = int.from_bytes(data[start : start + 4]), int.from_bytes(data[start + 4 : start + 8])
+        self._peer_goes(last & frames.STREAM_BITS, code)
+
+    def _peer_goes(self, last: int, code: int) -> None:
+        """The peer takes no streams above ``last`` any more."""
+
+    def _on_window_update(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        if stop - start != 4:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE has four bytes")
+        increment = int.from_bytes(data[start:stop]) & frames.STREAM_BITS
+        if not number:
+            self.sender.grow(increment)
+            return
+        if self._was_never_opened(number):
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that was never opened")
+        if not increment:
+            raise StreamFailed(number, Code.PROTOCOL_ERROR)
+        stream = self.streams.get(number)
+        if stream is not None:
+            stream.window += increment
+            if stream.window > frames.LARGEST_WINDOW:
+                raise StreamFailed(number, Code.FLOW_CONTROL_ERROR)
+
+    def _bother(self) -> None:
+        """Frames that cost us and bring nobody further are counted against a budget that refills with time."""
+        self._patience -= 1
+        if self._patience < 0:
+            now = self._clock()
+            refill = (now - self._patience_at) * self._limits.nuisance_rate
+            self._patience_at = now
+            self._patience = min(self._limits.nuisance, refill) - 1
+            if self._patience < 0:
+                raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "too many control frames")
+
+    # ------------------------------------------------------------------ streams that end
+
+    def pump(self) -> None:
+        """Put into ``sender.out`` what has waited, as far as windows and room go."""
+        for stream in self.sender.pump():
+            self._sent(stream)
+
+    def _forget(self, stream: Stream) -> None:
+        self.streams.pop(stream.number, None)
+        if stream.unsent is not None:
+            self.sender.drop(stream)
+        if self._data is stream:
+            self._data = None
+        if not stream.has_all:
+            self._free(stream.size)
+            self._remember_reset(stream.number)
+        stream.chunks = []
+
+    def _stream_failed(self, number: int, code: Code) -> None:
+        self._reset_stream(number, code)
+
+    def _reset_stream(self, number: int, code: Code) -> None:
+        self.sender.out.append(frames.rst_stream(number, code))
+        self._bother()
+        stream = self.streams.get(number)
+        if stream is not None:
+            self._forget(stream)
+            self._gone(stream)
+        self._remember_reset(number)
+
+    def _remember_reset(self, number: int) -> None:
+        self._reset[number] = None
+        if len(self._reset) > _KEEP_CLOSED:
+            del self._reset[next(iter(self._reset))]
+
+    def fail(self, code: Code, reason: str) -> None:
+        """End the connection: nothing more is read or answered."""
+        if not self.ended:
+            self.ended = True
+            self.sender.out.append(frames.goaway(self._highest, code, reason))
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Give all streams up: the connection is gone."""
+        self.ended = True
+        streams, self.streams = self.streams, {}
+        for stream in streams.values():
+            if not stream.has_all:
+                self._free(stream.size)
+            self.sender.drop(stream)
+            self._gone(stream)
+
+
+def _without_extras(flags: int, number: int, data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """Where the block lies in a HEADERS frame with padding, priority, or both."""
+    if flags & frames.PADDED:
+        if start == stop:
+            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a padded frame without its length")
+        start, stop = start + 1, stop - data[start]
+    if flags & frames.HAS_PRIORITY:
+        if int.from_bytes(data[start : start + 4]) & frames.STREAM_BITS == number:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "a stream that depends on itself")
+        start += 5
+    if start > stop:
+        raise ConnectionFailed(Code.PROTOCOL_ERROR, "more padding than frame")
+    return start, stop

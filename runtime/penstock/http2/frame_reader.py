@@ -1,0 +1,127 @@
+"""Bytes in, frames out: RFC 9113, 4.1.
+
+A frame is handled where it lies in the bytes that were read; only what is cut off at their end is kept. The payload of
+a DATA frame is handed on as it comes, so that a large one is not kept twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from . import frames
+from .failures import ConnectionFailed, StreamFailed
+from .frames import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # What a handler takes: flags, stream, and where the payload lies (bytes, start, stop).
+    Handlers = tuple[Callable[[int, int, bytes, int, int], None], ...]
+
+# Frames of one read before others have their turn: a quarter of a megabyte of frames of ten bytes would otherwise
+# hold everybody else up for 40 ms.
+_FRAMES_AT_ONCE: Final = 512
+_LARGEST_KEPT: Final = 1 << 15  # of the frames that are taken whole, which is all but DATA
+
+
+class FrameReader:
+    """Cuts what was read into frames, and hands each to its handler.
+
+    Attributes:
+        ended: nothing more is read.
+        more: frames are left for the next call of `feed`; ``feed(b"")`` will do.
+    """
+
+    def __init__(self, largest: int, preface: bytes) -> None:
+        self.ended = False
+        self.more = False
+        self._largest = largest
+        self._preface_left = preface
+        self._handlers: Handlers = ()  # by kind, all 256; the first is not used
+        self._rest = b""
+        self._at = 0
+        self._moved = True
+        self._data_left = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read. What the peer has done wrong is answered; then `ended` may be True."""
+        if self.ended:
+            return
+        try:
+            self._read(data)
+        except ConnectionFailed as failed:
+            self.fail(failed.code, failed.reason)
+
+    def fail(self, code: Code, reason: str) -> None:
+        """End the connection."""
+        raise NotImplementedError
+
+    def _begin_data(self, flags: int, number: int, data: bytes, start: int, size: int) -> int:
+        """The head of a DATA frame: sets ``_data_left``, and tells how many bytes of the payload are taken."""
+        raise NotImplementedError
+
+    def _take_data(self, data: bytes, at: int, end: int) -> int:
+        """Payload of a DATA frame: counts ``_data_left`` down, and tells where it ends."""
+        raise NotImplementedError
+
+    def _stream_failed(self, number: int, code: Code) -> None:
+        raise NotImplementedError
+
+    def _read(self, data: bytes) -> None:  # noqa: C901  (the one loop that all bytes go through)
+        data, at = self._joined(data)
+        began, end = at, len(data)
+        if self._preface_left:
+            at = self._preface(data)
+        unpack, largest = frames.HEAD.unpack_from, self._largest
+        self.more = False
+        for _ in range(_FRAMES_AT_ONCE):
+            if self._data_left:
+                at = self._take_data(data, at, end)
+            start = at + frames.HEAD_BYTES
+            if start > end:
+                break
+            high, low, kind, flags, number = unpack(data, at)
+            size = high << 8 | low
+            if size > largest:
+                raise ConnectionFailed(Code.FRAME_SIZE_ERROR, f"a frame of {size:,} bytes; {largest:,} are allowed")
+            number &= frames.STREAM_BITS
+            try:
+                if kind == frames.DATA:
+                    if flags & frames.PADDED and size and start == end:
+                        break
+                    at = start
+                    at += self._begin_data(flags, number, data, start, size)
+                elif start + size <= end:
+                    at = start + size
+                    self._handlers[kind](flags, number, data, start, at)
+                elif size <= _LARGEST_KEPT:
+                    break
+                else:
+                    raise ConnectionFailed(Code.FRAME_SIZE_ERROR, f"{size:,} bytes in a frame that is not DATA")
+            except StreamFailed as failed:
+                self._stream_failed(failed.stream, failed.code)
+            if self.ended:
+                return
+        else:
+            self.more = at < end
+        self._moved = self._moved or at > began
+        if at < end:
+            self._rest, self._at = (data, at) if self.more else (data[at:], 0)
+
+    def _joined(self, data: bytes) -> tuple[bytes, int]:
+        """What is left of the last read with this one behind it, and where to go on in it."""
+        rest, at = self._rest, self._at
+        if not rest:
+            return data, 0
+        self._rest, self._at = b"", 0
+        if not data:
+            return rest, at
+        return (rest[at:] + data if at else rest + data), 0
+
+    def _preface(self, data: bytes) -> int:
+        expected = self._preface_left
+        size = min(len(data), len(expected))
+        if data[:size] != expected[:size]:
+            raise ConnectionFailed(Code.PROTOCOL_ERROR, "no HTTP/2 preface")
+        self._preface_left = expected[size:]
+        return size

@@ -1,0 +1,144 @@
+"""gRPC calls on HTTP/2, answered by the handlers of the gRPC doors, without grpcio."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from penstock.http2.frames import Code
+
+from .failures import info, told
+from .grpc_head import GRPC, UNKNOWN_METHOD, GrpcHead
+from .grpc_messages import PREFIX, only_message, prefix, too_large
+from .grpc_status import OK, Refused, Status
+from .grpc_streams import StreamCall
+from .rpc import Call
+from .stepping import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping
+
+    from penstock.http2.field_blocks import Fields
+    from penstock.http2.streams import Stream
+    from penstock.serving.metrics import Metrics
+
+    from .grpc_streams import StreamHandler
+    from .http2 import Http2
+    from .rpc import RpcDoor, RpcHandler
+
+_HEAD: Final = (
+    (b":status", b"200"),
+    (b"content-type", GRPC),
+    (b"grpc-accept-encoding", b"identity, deflate, gzip"),
+)
+_NO_ANSWER: Final = ((b":status", b"200"), (b"content-type", GRPC))
+_NOT_READ: Final = Status("RESOURCE_EXHAUSTED", "too many answers wait to be read on this connection")
+
+
+class GrpcCalls:
+    """All methods of all doors.
+
+    Args:
+        doors: the protocols.
+        streams: the few methods that are not unary.
+        metrics: where calls are counted.
+        message_bytes: the largest message, either way.
+    """
+
+    def __init__(
+        self, doors: Iterable[RpcDoor], streams: Mapping[str, StreamHandler], metrics: Metrics, message_bytes: int
+    ) -> None:
+        self._handlers = {path: (door.name, handler) for door in doors for path, handler in door.methods.items()}
+        self._streams = streams
+        self._metrics = metrics
+        self._most = message_bytes
+
+    def head(self, fields: Fields) -> GrpcHead:
+        """What is known of a call before its message has come."""
+        return GrpcHead(self, fields, self._handlers, self._streams)
+
+    # ------------------------------------------------------------------ unary
+
+    def request(self, http2: Http2, stream: Stream) -> None:
+        """Answer a call that is complete, now or later."""
+        head: GrpcHead = stream.head
+        if head.is_broken:
+            http2.reset(stream, Code.INTERNAL_ERROR)
+        elif head.failure is not None or head.handler is None:
+            self._fail(http2, stream, head.failure or UNKNOWN_METHOD)
+        else:
+            work = Steps(self._answer(http2, stream, head.handler))
+            stream.work = None if work.done else work
+
+    async def _answer(self, http2: Http2, stream: Stream, handler: RpcHandler) -> None:
+        started = perf_counter()
+        head: GrpcHead = stream.head
+        status = "CANCELLED"
+        try:
+            message = only_message(stream, head.encoding, self._most)
+            stream.chunks = []
+            reply = await handler(Call(message, head.metadata, head.deadline))
+            status = self._reply(http2, stream, reply)
+        except Refused as refused:
+            status = refused.status.name
+            self._fail(http2, stream, refused.status)
+        except Exception as error:
+            failure = told(error)
+            status = failure.grpc_status
+            self._fail(http2, stream, Status(status, info(failure)))
+        finally:
+            self._metrics.request(head.door, head.method, status, perf_counter() - started)
+
+    def _reply(self, http2: Http2, stream: Stream, message: bytes) -> str:
+        size = len(message)
+        if size > self._most:
+            raise Refused("RESOURCE_EXHAUSTED", f"SERVER: Sent message larger than max ({size} vs. {self._most})")
+        if not http2.answer(stream, _HEAD, b"", prefix(size), message, OK):
+            raise Refused(*_NOT_READ)
+        return "OK"
+
+    def _fail(self, http2: Http2, stream: Stream, status: Status) -> None:
+        http2.answer(stream, _NO_ANSWER, status.block(), b"", b"")
+
+    def too_large(self, http2: Http2, stream: Stream) -> None:
+        """Refuse a call whose message is larger than allowed, before all of it has come."""
+        size = stream.expected - PREFIX
+        if stream.size >= PREFIX:
+            size = int.from_bytes(stream.body()[1:PREFIX])
+        text = too_large(size, self._most) if size > self._most else "the body is larger than its message"
+        self._fail(http2, stream, Status("RESOURCE_EXHAUSTED", text))
+
+    def expire(self, http2: Http2, stream: Stream) -> None:
+        """Give up a call whose caller does not wait any more, where its handler did not see to that itself."""
+        self._fail(http2, stream, Status("DEADLINE_EXCEEDED", "Deadline Exceeded"))
+
+    # ------------------------------------------------------------------ the others
+
+    def begin(self, http2: Http2, stream: Stream) -> None:
+        """Answer a call whose messages are taken as they come."""
+        head: GrpcHead = stream.head
+        handler = head.stream_handler
+        if head.is_broken or handler is None:
+            http2.reset(stream, Code.INTERNAL_ERROR)
+            return
+        if head.failure is not None:
+            self._fail(http2, stream, head.failure)
+            return
+        call = StreamCall(stream, head.encoding, lambda message: self._part(http2, stream, message), http2.taken)
+        stream.reader = call.came
+        stream.work = asyncio.create_task(self._converse(http2, stream, handler(call)))
+
+    async def _converse(self, http2: Http2, stream: Stream, answering: Awaitable[None]) -> None:
+        status = None
+        try:
+            await answering
+        except Refused as refused:
+            status = refused.status
+        except Exception as error:
+            failure = told(error)
+            status = Status(failure.grpc_status, info(failure))
+        http2.finish(stream, _NO_ANSWER, OK if status is None else status.block())
+
+    def _part(self, http2: Http2, stream: Stream, message: bytes) -> None:
+        http2.part(stream, _HEAD, prefix(len(message)) + message)

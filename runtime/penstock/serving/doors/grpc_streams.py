@@ -1,0 +1,71 @@
+"""Calls with more than one message: what health's Watch and reflection need, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from .grpc_messages import PREFIX, check_size, inflated
+
+if TYPE_CHECKING:
+    from penstock.http2.streams import Stream
+
+# Of what one message may take: requests of these methods are names.
+_MOST: int = 1 << 16
+
+
+class StreamCall:
+    """One call.
+
+    Args:
+        stream: its stream.
+        encoding: of messages that are compressed.
+        send: sends a message.
+        took: says that what came is taken.
+    """
+
+    def __init__(
+        self, stream: Stream, encoding: bytes, send: Callable[[bytes], None], took: Callable[[Stream], None]
+    ) -> None:
+        self.send = send
+        self._stream = stream
+        self._encoding = encoding
+        self._took = took
+        self._rest = b""
+        self._came = asyncio.Event()
+
+    def came(self, stream: Stream) -> None:
+        """Part of the body has come, or its end."""
+        self._rest += stream.body()
+        self._took(stream)
+        self._came.set()
+
+    async def receive(self) -> bytes | None:
+        """The next message; None where there are no more.
+
+        Raises:
+            Refused: it is none, or too large.
+        """
+        while True:
+            message = self._next()
+            if message is not None:
+                return message
+            if self._stream.has_all:
+                return None
+            self._came.clear()
+            await self._came.wait()
+
+    def _next(self) -> bytes | None:
+        rest = self._rest
+        if len(rest) < PREFIX:
+            return None
+        size = int.from_bytes(rest[1:PREFIX])
+        check_size(size, _MOST)
+        if len(rest) < PREFIX + size:
+            return None
+        message, self._rest = rest[PREFIX : PREFIX + size], rest[PREFIX + size :]
+        return message if rest[0] == 0 else inflated(rest[0], message, self._encoding, _MOST)
+
+
+StreamHandler = Callable[[StreamCall], Awaitable[None]]
