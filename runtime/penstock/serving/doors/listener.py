@@ -14,10 +14,14 @@ from penstock.http2.frames import PREFACE
 
 from .connections import Connections
 from .grpc_calls import GrpcCalls
-from .http1 import Http1
+from .health import NAME as HEALTH
+from .health import Health
+from .http1 import Http1Door
 from .http2 import Http2, Http2Door
 from .http2_rest import RestCalls
 from .inference_grpc import inference_rpc_door
+from .reflection import NAME as REFLECTION
+from .reflection import reflection_streams
 from .rest import rest
 from .seldon_grpc import seldon_rpc_door
 
@@ -46,9 +50,11 @@ class Listeners:
     http_port: int
     _servers: tuple[asyncio.Server, ...]
     _connections: Connections
+    _health: Health
 
     async def stop(self, grace: float) -> None:
         """Take no new connections, answer what came, within ``grace`` seconds."""
+        self._health.stop()
         for server in self._servers:
             server.close()
         await self._connections.stop(grace)
@@ -64,11 +70,17 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
     doors = rest(service, settings)
     rpc_doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
     message_bytes = settings.limits.message_bytes
-    http2 = Http2Door(GrpcCalls(rpc_doors, {}, service.metrics, message_bytes), RestCalls(doors), message_bytes)
+    names = {path.split("/")[1] for door in rpc_doors for path in door.methods}
+    health = Health(service, names)
+    streams = health.streams() | reflection_streams({*names, HEALTH, REFLECTION})
+    calls = GrpcCalls([*rpc_doors, health.door()], streams, service.metrics, message_bytes)
+    http2 = Http2Door(calls, RestCalls(doors), message_bytes)
     context = settings.tls.context() if settings.tls is not None else None
 
+    http1 = Http1Door(doors, connections)
+
     def entrance() -> Entrance:
-        return Entrance(connections, lambda: Http1(doors, connections), lambda: Http2(http2, connections))
+        return Entrance(connections, http1, lambda: Http2(http2, connections))
 
     loop = asyncio.get_running_loop()
     listening = [sockets.http]
@@ -78,7 +90,7 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
         await loop.create_server(entrance, sock=listener, backlog=_BACKLOG, ssl=context) for listener in listening
     ]
     grpc_port = sockets.grpc.getsockname()[1] if sockets.grpc is not None else None
-    return Listeners(grpc_port, sockets.http.getsockname()[1], tuple(servers), connections)
+    return Listeners(grpc_port, sockets.http.getsockname()[1], tuple(servers), connections, health)
 
 
 class Entrance(asyncio.Protocol):

@@ -110,7 +110,7 @@ class Rest:
             response = await found.handler(
                 Request(found.method, found.path, found.query, headers, body, found.arguments)
             )
-            status = str(response.status)
+            status = "200" if response.status == 200 else str(response.status)
         except Exception as error:
             response = _failure(found, headers, told(error))
             status = str(response.status)
