@@ -335,12 +335,20 @@ class Http1(asyncio.Protocol):
         """Answer a request when those before it are answered."""
         if not keep:
             self._deaf = True
+        if response is None and not (self._answering or self._queue or self._writing_paused):
+            self._begin(found, headers, body, keep)
+            return
         self._queue.append(_Waiting(found, headers, body, keep, response))
         if not self._answering:
             self._run()
         elif not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
+
+    def _begin(self, found: Found, headers: Mapping[bytes, bytes], body: bytes, keep: bool) -> None:  # noqa: FBT001
+        self._answering = True
+        work = Steps(self._answer(found, headers, body, keep))
+        self._work = None if work.done else work
 
     def _run(self) -> None:
         """Answer what waits, one after the other."""
@@ -349,13 +357,11 @@ class Http1(asyncio.Protocol):
         self._running = True
         queue = self._queue
         while queue and not self._answering and not self._writing_paused:
-            self._answering = True
-            waiting = queue.popleft()
-            if waiting.response is not None:
-                self._respond(waiting, waiting.response)
+            found, headers, body, keep, response = queue.popleft()
+            if response is not None:
+                self._respond(found, keep, response)
             else:
-                work = Steps(self._answer(waiting))
-                self._work = None if work.done else work
+                self._begin(found, headers, body, keep)
         self._running = False
         if self._owes_continue:
             self._pay_continue()
@@ -363,20 +369,21 @@ class Http1(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
 
-    async def _answer(self, waiting: _Waiting) -> None:
-        response = await self._rest.answer(waiting.found, waiting.headers, waiting.body)
+    async def _answer(self, found: Found, headers: Mapping[bytes, bytes], body: bytes, keep: bool) -> None:  # noqa: FBT001
+        response = await self._rest.answer(found, headers, body)
         self._work = None
-        self._respond(waiting, response)
+        self._respond(found, keep, response)
         if self._queue or self._reading_paused or self._owes_continue:
             self._run()
 
-    def _respond(self, waiting: _Waiting, response: Response) -> None:
+    def _respond(self, found: Found, keep: bool, response: Response) -> None:  # noqa: FBT001
         self._answering = False
         transport = self._transport
-        keep = waiting.keep and (not self._ending or bool(self._queue))
+        if self._ending and not self._queue:
+            keep = False
         head = answer_head(response, self._connections.date, keep=keep)
         body = response.body
-        if waiting.found.method == "HEAD":
+        if found.method == "HEAD":
             transport.write(head)
         elif len(body) < _LARGE:
             transport.write(head + body)
