@@ -6,16 +6,17 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
-from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection
 
 from penstock.proto import PenstockError, SetupError
 from penstock.proto.pool import POOL
 
 from . import health
 from .failures import info, told
+from .grpcio_health import HealthServicer
 from .inference_grpc import inference_rpc_door
+from .reflection import describe
 from .rpc import Call
 from .seldon_grpc import seldon_rpc_door
 
@@ -57,7 +58,7 @@ async def start_grpc(service: Service, settings: Settings) -> tuple[GrpcServer, 
     server.add_generic_rpc_handlers((_Methods(doors, service.metrics),))
     names = sorted({path.split("/")[1] for door in doors for path in door.methods})
     watched = health.Health(service, names)
-    add_HealthServicer_to_server(watched, server)
+    add_HealthServicer_to_server(HealthServicer(watched), server)
     _describe(server, names)
     port = _listen(server, settings)
     await server.start()
@@ -76,9 +77,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 def _describe(server: grpc.aio.Server, names: list[str]) -> None:
-    """Reflection, out of our own pool; the two services that are grpcio's have to be added to it."""
-    for module in (health_pb2, reflection_pb2):
-        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    """Reflection, out of our own pool; the two services that are grpc's have to be added to it."""
+    describe()
     reflection.enable_server_reflection([*names, health.NAME, reflection.SERVICE_NAME], server, pool=POOL)
 
 

@@ -88,7 +88,8 @@ class GrpcCalls:
             status = failure.grpc_status
             self._fail(http2, stream, Status(status, info(failure)))
         finally:
-            self._metrics.request(head.door, head.method, status, perf_counter() - started)
+            if head.door:
+                self._metrics.request(head.door, head.method, status, perf_counter() - started)
 
     def _reply(self, http2: Http2, stream: Stream, message: bytes) -> str:
         size = len(message)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import grpc
 from grpc_health.v1.health_pb2 import (
     HealthCheckRequest,
     HealthCheckResponse,
@@ -14,17 +13,21 @@ from grpc_health.v1.health_pb2 import (
     HealthListResponse,
 )
 
+from .grpc_status import Refused
+from .rpc import RpcDoor, parsed
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from penstock.serving.service import Service
 
-    _Context = grpc.aio.ServicerContext[HealthCheckRequest, HealthCheckResponse]
+    from .grpc_streams import StreamCall, StreamHandler
+    from .rpc import Call
 
-NAME = "grpc.health.v1.Health"
+NAME: Final = "grpc.health.v1.Health"
 
 # How late a watcher may learn of a change, seconds.
-_LOOK_EVERY = 0.5
+_LOOK_EVERY: Final = 0.5
 
 
 class Health:
@@ -39,35 +42,59 @@ class Health:
         """Say NOT_SERVING from now on, and end the watches: they would hold the server up."""
         self._stopping.set()
 
-    def _status(self, name: str) -> Any:
+    def status(self, name: str) -> Any:
+        """The status of one service, as the protocol has it."""
         if name not in self._names:
             return HealthCheckResponse.SERVICE_UNKNOWN
         if self._service.ready and not self._stopping.is_set():
             return HealthCheckResponse.SERVING
         return HealthCheckResponse.NOT_SERVING
 
-    async def Check(self, request: HealthCheckRequest, context: _Context) -> HealthCheckResponse:  # noqa: N802
-        """Answer once; NOT_FOUND for a service that is not here."""
-        status = self._status(request.service)
-        if status == HealthCheckResponse.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service!r:.80} here")
-        return HealthCheckResponse(status=status)
+    def statuses(self) -> HealthListResponse:
+        """The status of each service."""
+        return HealthListResponse(
+            statuses={name: HealthCheckResponse(status=self.status(name)) for name in self._names}
+        )
 
-    async def List(self, _request: HealthListRequest, _context: _Context) -> HealthListResponse:  # noqa: N802
-        """Answer for every name at once."""
-        statuses = {name: HealthCheckResponse(status=self._status(name)) for name in self._names}
-        return HealthListResponse(statuses=statuses)
-
-    async def Watch(  # noqa: N802
-        self, request: HealthCheckRequest, _context: _Context
-    ) -> AsyncIterator[HealthCheckResponse]:
-        """Answer now and at each change."""
+    async def changes(self, name: str) -> AsyncIterator[HealthCheckResponse]:
+        """The status of one service, now and at each change, until the end."""
         last = None
         while not self._stopping.is_set():
-            status = self._status(request.service)
+            status = self.status(name)
             if status != last:
                 yield HealthCheckResponse(status=status)
                 last = status
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_EVERY)
-        yield HealthCheckResponse(status=self._status(request.service))
+        yield HealthCheckResponse(status=self.status(name))
+
+    # ------------------------------------------------------------------ as methods of our own door
+
+    def door(self) -> RpcDoor:
+        """The methods with one answer. They are asked every few seconds, so they are not counted: they have no name."""
+        return RpcDoor("", {f"/{NAME}/Check": self._check, f"/{NAME}/List": self._list})
+
+    def streams(self) -> dict[str, StreamHandler]:
+        """The method with more."""
+        return {f"/{NAME}/Watch": self._watch}
+
+    async def _check(self, call: Call) -> bytes:
+        name = parsed(HealthCheckRequest, call.body).service
+        status = self.status(name)
+        if status == HealthCheckResponse.SERVICE_UNKNOWN:
+            raise Refused("NOT_FOUND", unknown(name))
+        return bytes(HealthCheckResponse(status=status).SerializeToString())
+
+    async def _list(self, call: Call) -> bytes:
+        parsed(HealthListRequest, call.body)
+        return bytes(self.statuses().SerializeToString())
+
+    async def _watch(self, call: StreamCall) -> None:
+        name = parsed(HealthCheckRequest, await call.receive() or b"").service
+        async for status in self.changes(name):
+            call.send(status.SerializeToString())
+
+
+def unknown(name: str) -> str:
+    """What a caller is told who asks for a service that is not here."""
+    return f"there is no service {name!r:.80} here"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Bytes that the transport holds before it says that the peer does not read.
 _HIGH, _LOW = 1 << 18, 1 << 16
-# Bytes of answers that wait, and small frames, before no more requests are read.
+# Bytes of answers, and small frames, that wait for a peer that does not read, before we do not read either.
 _HELD: Final = 1 << 20
 _MOST_PIECES: Final = 1024
 # Above, pieces are written one by one; below, it is cheaper to join them.
@@ -133,9 +133,12 @@ class Http2(asyncio.Protocol):
             self._transport.writelines(out)
 
     def _listen(self) -> None:
-        """Read on, or not: who does not take answers, or has said a lot at once, waits."""
+        """Read on, or not: who does not read, or has said a lot at once, waits.
+
+        Answers that wait for a window are no reason: what opens the window has to be read.
+        """
         sender = self._sender
-        deaf = self._connection.more or sender.held > _HELD or len(sender.out) > _MOST_PIECES
+        deaf = self._connection.more or (self._paused and (sender.held > _HELD or len(sender.out) > _MOST_PIECES))
         if deaf != self._deaf and not self._transport.is_closing():
             self._deaf = deaf
             if deaf:
