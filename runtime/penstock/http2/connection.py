@@ -45,6 +45,9 @@ class Application(Protocol):
     def request(self, stream: Stream) -> None:
         """A request is complete: answer it, now or later, by `Connection.answer`."""
 
+    def growing(self, stream: Stream) -> None:
+        """A large part of a body has come: whether more of it is wanted; if not, call `Connection.refuse_body`."""
+
     def refuse(self, stream: Stream) -> None:
         """A body is too large; or the fields are, then there is no ``stream.head``: answer that."""
 
@@ -155,7 +158,11 @@ class Connection(Endpoint):
         else:
             self._application.request(stream)
 
-    def _too_large(self, stream: Stream) -> None:
+    def _growing(self, stream: Stream) -> None:
+        self._application.growing(stream)
+
+    def refuse_body(self, stream: Stream) -> None:
+        """Have a request refused, and pass over what comes of it."""
         self._application.refuse(stream)
         self.taken(stream)
 

@@ -95,9 +95,12 @@ class Endpoint(FrameReader):
         """The peer's message is complete."""
         raise NotImplementedError
 
-    def _too_large(self, stream: Stream) -> None:
+    def refuse_body(self, stream: Stream) -> None:
         """A body is above the limit; the rest of it is passed over."""
         raise NotImplementedError
+
+    def _growing(self, stream: Stream) -> None:
+        """A large part of a body has come."""
 
     def _gone(self, stream: Stream) -> None:
         """A stream ended before its time; it is forgotten already."""
@@ -158,7 +161,7 @@ class Endpoint(FrameReader):
         self._budget.left -= size
         if stream.size > self._limits.body:
             self._data = None
-            self._too_large(stream)
+            self.refuse_body(stream)
         elif self._bodies > self._limits.bodies or self._budget.left < 0:
             self._data = None
             self._reset_stream(stream.number, Code.REFUSED_STREAM)
@@ -172,6 +175,7 @@ class Endpoint(FrameReader):
         if used * 2 >= self._limits.window:
             stream.room += used
             self.sender.out.append(frames.window_update(stream.number, used))
+            self._growing(stream)
         if stream.reader is not None:
             stream.reader(stream)
 

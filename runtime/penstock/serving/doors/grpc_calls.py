@@ -102,8 +102,13 @@ class GrpcCalls:
     def _fail(self, http2: Http2, stream: Stream, status: Status) -> None:
         http2.answer(stream, _NO_ANSWER, status.block(), b"", b"")
 
+    def growing(self, http2: Http2, stream: Stream) -> None:
+        """Part of a large message has come: refuse it where its length says already that it is too large."""
+        if int.from_bytes(stream.chunks[0][1:PREFIX]) > self._most:
+            http2.refuse_body(stream)
+
     def too_large(self, http2: Http2, stream: Stream) -> None:
-        """Refuse a call whose message is larger than allowed, before all of it has come."""
+        """Answer a call whose message is larger than allowed, before all of it has come."""
         size = stream.expected - PREFIX
         if stream.size >= PREFIX:
             size = int.from_bytes(stream.body()[1:PREFIX])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from penstock.http2.streams import Stream
 
 PREFIX: Final = 5
+COMPRESSED: Final = 1  # the one flag
 # zlib's window sizes: with a gzip header, with a zlib header.
 _WINDOWS: Final = {b"gzip": 31, b"deflate": 15}
 
@@ -38,7 +39,7 @@ def only_message(stream: Stream, encoding: bytes, most: int) -> bytes:
         message = b"".join((memoryview(first)[PREFIX:], *chunks[1:]))
     else:
         message = b"".join(chunks)[PREFIX:end]
-    return message if first[0] == 0 else inflated(first[0], message, encoding, most)
+    return inflated(message, encoding, most) if first[0] & COMPRESSED else message
 
 
 def check_size(size: int, most: int) -> None:
@@ -52,14 +53,12 @@ def too_large(size: int, most: int) -> str:
     return f"SERVER: Received message larger than max ({size} vs. {most})"
 
 
-def inflated(flag: int, message: bytes, encoding: bytes, most: int) -> bytes:
+def inflated(message: bytes, encoding: bytes, most: int) -> bytes:
     """The message as it was before it was compressed.
 
     Raises:
         Refused: it was not; or it gets larger than ``most`` bytes, which is known before it does.
     """
-    if flag != 1:
-        raise Refused("INTERNAL", f"a message has the flags {flag}; 0 and 1 mean something")
     if encoding not in _WINDOWS:
         raise Refused("INTERNAL", "Compression bit set but no encoding configured")
     inflater = zlib.decompressobj(_WINDOWS[encoding])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from .grpc_messages import PREFIX, check_size, inflated
+from .grpc_messages import COMPRESSED, PREFIX, check_size, inflated
 
 if TYPE_CHECKING:
     from penstock.http2.streams import Stream
 
 # Of what one message may take: requests of these methods are names.
-_MOST: int = 1 << 16
+_MOST: Final = 1 << 16
 
 
 class StreamCall:
@@ -65,7 +65,7 @@ class StreamCall:
         if len(rest) < PREFIX + size:
             return None
         message, self._rest = rest[PREFIX : PREFIX + size], rest[PREFIX + size :]
-        return message if rest[0] == 0 else inflated(rest[0], message, self._encoding, _MOST)
+        return inflated(message, self._encoding, _MOST) if rest[0] & COMPRESSED else message
 
 
 StreamHandler = Callable[[StreamCall], Awaitable[None]]

@@ -62,6 +62,7 @@ class Http2(asyncio.Protocol):
         self._connection = Connection(self, door.limits, self._loop.time, door.budget)
         self._sender = self._connection.sender
         self.taken = self._connection.taken
+        self.refuse_body = self._connection.refuse_body
 
     # ------------------------------------------------------------------ the transport's calls
 
@@ -163,6 +164,11 @@ class Http2(asyncio.Protocol):
     def request(self, stream: Stream) -> None:
         """Called by `Connection`."""
         stream.head.calls.request(self, stream)
+
+    def growing(self, stream: Stream) -> None:
+        """Called by `Connection`."""
+        if stream.reader is None:
+            stream.head.calls.growing(self, stream)
 
     def refuse(self, stream: Stream) -> None:
         """Called by `Connection`."""
