@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _SHORT = 0.001
 # Rounds of the event loop without a new request after which a run begins. grpcio brings in one request in two to four
 # rounds, so with 64 callers 0 rounds make runs of 1.2 rows, 6 rounds runs of dozens: 300 µs of CPU a call against 190.
-# Our own doors bring in all that has come in one round: 0 make runs of 24, 1 runs of 36. An empty round takes 2 to 5 µs,
-# which is all that a lone caller waits.
+# Our own doors bring in all that has come in one round: 0 make runs of 24, 1 runs of 36. An empty round takes 2 µs to
+# 5 µs, which is all that a lone caller waits.
 _QUIET_ROUNDS = {"grpcio": 6, "penstock": 1}
 # Seconds after which a run begins, however many requests still come.
 _LONGEST_GATHERING = 0.001
