@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from email.utils import formatdate
+from time import gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 # How often is looked for the slow, seconds: one timer for all, so that a request costs none.
 _EVERY: Final = 1.0
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Connection(Protocol):
@@ -66,7 +69,7 @@ class Connections:
 
     def _look(self) -> None:
         self.now = self._loop.time()
-        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        self.date = b"date: %s\r\n" % _date().encode()
         for connection in self:
             connection.check(self.now)
         self._timer = self._loop.call_later(_EVERY, self._look)
@@ -84,3 +87,12 @@ class Connections:
                 connection.abort()
             await self._empty.wait()
         self._timer.cancel()
+
+
+def _date() -> str:
+    """Now, as RFC 9110, 5.6.7 has it; email.utils would, too, but brings 20 modules to a start that should be short."""
+    now = gmtime()
+    return (
+        f"{_DAYS[now.tm_wday]}, {now.tm_mday:02} {_MONTHS[now.tm_mon - 1]} {now.tm_year} "
+        f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02} GMT"
+    )

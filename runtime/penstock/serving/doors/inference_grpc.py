@@ -9,8 +9,9 @@ from google.protobuf.json_format import ParseDict
 from penstock.proto import open_inference_pb2 as pb
 from penstock.proto.inference import read_infer_request, write_infer_response
 
+from . import served
 from .rpc import RpcDoor, parsed
-from .served import SERVER, check_model, model_index, model_metadata
+from .served import check_model, model_index, model_metadata
 
 if TYPE_CHECKING:
     from penstock.serving.service import Service
@@ -39,7 +40,7 @@ def inference_rpc_door(service: Service, settings: Settings) -> RpcDoor:
 
     async def server_metadata(call: Call) -> bytes:
         parsed(pb.ServerMetadataRequest, call.body)
-        return ParseDict(SERVER, pb.ServerMetadataResponse()).SerializeToString()
+        return ParseDict(served.server_metadata(), pb.ServerMetadataResponse()).SerializeToString()
 
     async def metadata(call: Call) -> bytes:
         request = parsed(pb.ModelMetadataRequest, call.body)

@@ -10,7 +10,7 @@ from penstock.proto.jsontext import dumps, loads
 
 from .exchange import Door, Response, Route
 from .failures import info
-from .served import SERVER, check_model, model_index, model_metadata
+from .served import check_model, model_index, model_metadata, server_metadata
 
 if TYPE_CHECKING:
     from penstock.proto import PenstockError
@@ -27,7 +27,7 @@ def inference_door(service: Service, settings: Settings) -> Door:
     """The routes below ``/v2``."""
 
     async def server(_request: Request) -> Response:
-        return Response(dumps(SERVER))
+        return Response(dumps(server_metadata()))
 
     async def live(_request: Request) -> Response:
         return Response(dumps({"live": True}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.proto import RequestError
@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from penstock.serving.models import TensorSpec
     from penstock.serving.service import Service
 
-SERVER = {"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]}
+
+@cache
+def server_metadata() -> dict[str, Any]:
+    """Name, version and extensions of the server, as the protocol's JSON has them."""
+    # Imported when asked for: it brings the whole of email, and a start should be short.
+    from importlib.metadata import version
+
+    return {"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]}
 
 
 def check_model(service: Service, name: str, asked_version: str = "") -> None:
