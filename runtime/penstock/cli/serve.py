@@ -46,7 +46,7 @@ def serve(
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; callers must show a certificate by it.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that serve the model.")] = 1,
     deadline: Annotated[float, typer.Option(help="Seconds a prediction may take, waiting included.")] = 3.0,
-    max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 256,
+    max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 1024,
     batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
     max_queue: Annotated[int, typer.Option(help="Rows that may wait for the model.")] = 4096,
     max_message_bytes: Annotated[int, typer.Option(help="Size of a request or reply on any protocol.")] = 64 << 20,

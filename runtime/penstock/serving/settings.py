@@ -50,7 +50,7 @@ class Settings:
     tls: Tls | None = None
     workers: int = 1
     deadline: float = 3.0
-    max_batch: int = 256
+    max_batch: int = 1024
     batch_wait: float = 0.0
     max_queue: int = 4096
     threads: int = 1
