@@ -29,7 +29,7 @@ def loads(text: bytes | memoryview | str, limits: Limits = DEFAULT_LIMITS) -> Js
         PayloadError: ``INVALID_JSON``, with line and column. LimitError: too many bytes or elements.
     """
     limits.check_bytes(len(text))
-    if isinstance(text, bytes):
+    if len(text) >= limits.elements and isinstance(text, bytes):
         # An upper bound on the elements, before the parser takes 32 bytes and more for each.
         limits.check_elements(text.count(b",") + 1)
     try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import simdjson
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .payload import Array, Json
 
-_QUOTE, _COMMA, _OPEN, _CLOSE = b'",[]'
+_QUOTE, _OPEN, _CLOSE = b'"[]'
 _EXACT = float(1 << 53)
-# What a text of whole numbers consists of.
-_WHOLE = b"-0123456789,[] \t\r\n"
+# What is left of a text without these is how its arrays are nested.
+_OF_NUMBERS = b"0123456789+-.eE \t\r\n"
 # Below this size the ordinary way is as fast.
 _LARGE = 16 * 1024
 # A text with more strings than this is not mostly numbers.
@@ -54,8 +54,8 @@ class _Region(NamedTuple):
 def loads_numbers(text: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
     """Parse JSON as `jsontext.loads` does; a large regular array of numbers may come as a numpy array.
 
-    It does where it is the whole text, the message's ``data.ndarray`` or ``data.tensor.values``, or a tensor's
-    ``values``.
+    It does where it is the whole text, the message's ``data.ndarray`` or ``data.tensor.values``, a tensor's
+    ``values``, or the ``data`` of one of the ``inputs`` of the Open Inference Protocol.
     """
     limits.check_bytes(len(text))
     region = _find(text, limits) if len(text) >= _LARGE else None
@@ -73,26 +73,23 @@ def loads_numbers(text: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
 
 def _find(text: bytes, limits: Limits) -> _Region | None:
     """The largest stretch without strings, where it holds a regular nested array."""
-    # The positions below take eight bytes for each comma and bracket.
-    if b"\\" in text or text.count(b",") + 2 * text.count(b"[") > 2 * limits.elements:
+    if b"\\" in text:
         return None
-    codes = np.frombuffer(text, np.uint8)
-    quotes = np.flatnonzero(codes == _QUOTE)
+    quotes = np.flatnonzero(np.frombuffer(text, np.uint8) == _QUOTE)
     if len(quotes) > _STRINGS or len(quotes) % 2:
         return None
     starts = np.concatenate([[0], quotes[1::2] + 1])
     stops = np.concatenate([quotes[::2], [len(text)]])
     longest = int(np.argmax(stops - starts))
-    stretch = codes[starts[longest] : stops[longest]]
-    marks = np.flatnonzero((stretch == _COMMA) | (stretch == _OPEN) | (stretch == _CLOSE))
-    return _region(stretch, marks, int(starts[longest]), limits)
+    stop = int(stops[longest])
+    start = text.find(b"[", int(starts[longest]), stop)
+    return None if start < 0 else _region(text, start, stop, limits)
 
 
-def _region(stretch: np.ndarray[Any, Any], marks: np.ndarray[Any, Any], offset: int, limits: Limits) -> _Region | None:
-    structure = stretch[marks]
-    opened = int(np.argmax(structure == _OPEN)) if len(structure) else 0
-    structure, marks = structure[opened:], marks[opened:]
-    levels = int(np.argmax(structure != _OPEN)) if len(structure) else 0
+def _region(text: bytes, start: int, stop: int, limits: Limits) -> _Region | None:
+    marks = text[start:stop].translate(None, _OF_NUMBERS)
+    structure = np.frombuffer(marks, np.uint8)
+    levels = int(np.argmax(structure != _OPEN))
     if levels > limits.dimensions:
         return None
     expected, shape = b"", list[int]()
@@ -100,15 +97,14 @@ def _region(stretch: np.ndarray[Any, Any], marks: np.ndarray[Any, Any], offset: 
         unit = len(expected)
         # Behind the first element comes a comma for each further one, then the bracket that closes this level.
         behind = structure[level + unit :: unit + 1]
-        closing = np.flatnonzero(behind == _CLOSE)
-        if not len(closing):
+        closing = int(np.argmax(behind == _CLOSE)) if len(behind) else 0
+        if not len(behind) or behind[closing] != _CLOSE:
             return None
-        count = int(closing[0]) + 1
-        shape.insert(0, count)
-        expected = b"[" + b",".join([expected] * count) + b"]"
-    if not shape or structure[: len(expected)].tobytes() != expected:
+        shape.insert(0, closing + 1)
+        expected = b"[%b]" % (b",".join([expected] * (closing + 1)) if unit else b"," * closing)
+    if not shape or not marks.startswith(expected) or marks.find(b"]", len(expected)) >= 0:
         return None
-    return _Region(offset + int(marks[0]), offset + int(marks[len(expected) - 1]) + 1, shape)
+    return _Region(start, text.rfind(b"]", start, stop) + 1, shape)
 
 
 def _numbers(text: bytes) -> Array | None:
@@ -126,7 +122,8 @@ def _buffer(parser: simdjson.Parser, text: bytes) -> Array | None:
     try:
         numbers = parser.parse(text)
         assert isinstance(numbers, simdjson.Array)  # noqa: S101  (it begins with a bracket)
-        return _whole(numbers) if text.translate(None, _WHOLE) == b"" else _floats(numbers)
+        is_whole = not (b"." in text or b"e" in text or b"E" in text)
+        return _whole(numbers) if is_whole else _floats(numbers)
     except (TypeError, ValueError, RuntimeError):
         return None
 
@@ -150,5 +147,10 @@ def _placed(parsed: Json, array: Array) -> Json:
             holder = holder.get(key) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and holder.get(last) == _MARK:
             holder[last] = array
+            return parsed
+    inputs = parsed.get("inputs") if isinstance(parsed, dict) else None
+    for entry in inputs if isinstance(inputs, list) else ():
+        if isinstance(entry, dict) and entry.get("data") == _MARK:
+            entry["data"] = array
             return parsed
     return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.proto.errors import PayloadError
-from penstock.proto.jsontext import dumps, loads
+from penstock.proto.jsontext import dumps
+from penstock.proto.numbertext import loads_numbers
 
 from .datatypes import datatype_of, pack, unpack
 from .lists import array_from_list, list_from_array
@@ -37,7 +38,7 @@ def read_infer_json(body: bytes, json_size: int | None, limits: Limits) -> Infer
     size = len(body) if json_size is None else json_size
     if not 0 <= size <= len(body):
         raise PayloadError(f"the JSON part has {size:,} bytes, but the body {len(body):,}", code="BAD_BINARY_SIZE")
-    head = loads(body if size == len(body) else body[:size], limits)
+    head = loads_numbers(body if size == len(body) else body[:size], limits)
     if not isinstance(head, dict):
         raise PayloadError('an infer request is a JSON object, {"inputs": […]}', code="BAD_INFER_REQUEST")
     parameters = _object(head.get("parameters"), "parameters of the request")
