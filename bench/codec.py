@@ -77,7 +77,9 @@ def main() -> None:
         "numbers": numbers.size,
         "shape": numbers.shape,
     }
-    print(f"\nkept in {report.write(rows, settings, None, options.file)}")
+    path = report.RESULTS / options.file
+    report.write(report.about(["penstock"]) | {"settings": settings, "rows": rows}, path)
+    print(f"\nkept in {path}")
 
 
 def _options() -> argparse.Namespace:

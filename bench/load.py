@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import resource
 import shutil
 import statistics
 import struct
@@ -23,13 +25,15 @@ from penstock.proto import SetupError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.works import Work
+    from bench.ways import Question
     from tests.peers.servers import Server
 
 _POST = Path(__file__).with_name("post.lua")
 _PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
 # 64 callers are neither one program nor 64: they come over 8 connections.
 _CONNECTIONS = 8
+_FRAME = 5  # bytes that gRPC puts before a message
+_LATE = 60  # seconds after which an answer will not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,36 @@ class Load:
         seconds: that it took.
         p50_ms: median time of an answer.
         p99_ms: what one answer in a hundred took longer than.
+        client_cpu: seconds of CPU that the client used.
     """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    client_cpu: float
 
 
-class WrongAnswers(Exception):  # noqa: N818  (why the run ends)
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Who is asked, what, and by how many at a time.
+
+    Attributes:
+        server: that answers.
+        grpc: over gRPC, else over REST.
+        question: the same each time.
+        callers: requests in flight.
+        reply_bytes: of each answer; of gRPC this is checked, since its errors have status 200 as well.
+    """
+
+    server: Server
+    grpc: bool
+    question: Question
+    callers: int
+    reply_bytes: int
+
+
+class WrongAnswers(Exception):  # noqa: N818  (why a cell is left out)
     """Some answers were errors: such a run measures nothing."""
 
 
@@ -64,53 +89,68 @@ def check_tools() -> None:
             raise SetupError(f"the load client {tool} is not installed; on Debian: apt-get install {package}")
 
 
-def apply(work: Work, server: Server, seconds: float, reply_bytes: int, prefix: Sequence[str]) -> Load:
-    """Ask ``server`` for ``seconds``; every answer has ``reply_bytes`` (of gRPC, where errors have status 200 too).
+def apply(aim: Aim, seconds: float, prefix: Sequence[str]) -> Load:
+    """Ask for ``seconds``; wrk counts in whole ones.
 
     Raises:
         WrongAnswers: not all were answered with success.
     """
-    with TemporaryDirectory() as folder:
-        if work.door == "grpc":
-            return _h2load(work, server, seconds, reply_bytes, prefix, Path(folder))
-        return _wrk(work, server, seconds, prefix, Path(folder))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        return _h2load(aim, seconds, prefix, folder) if aim.grpc else _wrk(aim, seconds, prefix, folder)
 
 
-def _h2load(work: Work, server: Server, seconds: float, reply_bytes: int, prefix: Sequence[str], folder: Path) -> Load:
-    (folder / "body").write_bytes(b"\0" + struct.pack(">I", len(work.body)) + work.body)
-    connections = min(_CONNECTIONS, work.callers)
-    command = [*prefix, "h2load", "-t", "1", "-c", str(connections), "-m", str(work.callers // connections)]
+def _h2load(aim: Aim, seconds: float, prefix: Sequence[str], folder: Path) -> Load:
+    body = aim.question.body
+    (folder / "body").write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
+    connections = min(_CONNECTIONS, aim.callers)
+    command = [*prefix, "h2load", "-t", "1", "-c", str(connections), "-m", str(aim.callers // connections)]
     command += ["-D", f"{seconds:g}", "-d", str(folder / "body"), "--log-file", str(folder / "log")]
     command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-    output = _run([*command, f"http://{server.grpc}/seldon.protos.Seldon/Predict"], folder)
+    output, cpu = _run([*command, f"http://{aim.server.grpc}{aim.question.path}"], seconds, {})
     done, failed = _number(output, r"(\d+) done"), _number(output, r"(\d+) failed")
-    data = _number(output, r"\((\d+)\) data")
+    data, size = _number(output, r"\((\d+)\) data"), aim.reply_bytes + _FRAME
     # Requests that were under way at the end may have sent data and are not counted as done.
-    if failed or not done * reply_bytes <= data <= (done + work.callers) * reply_bytes:
-        raise WrongAnswers(f"{work.key}: {done} answers of {reply_bytes} bytes make {data}, {failed} failed\n{output}")
+    if failed or not done * size <= data <= (done + aim.callers) * size:
+        raise WrongAnswers(f"{done} answers of {size} bytes make {data}, {failed} failed\n{output[-800:]}")
     times = [int(line.split()[2]) / 1000 for line in (folder / "log").read_text().splitlines()]
-    return Load(done, seconds, *_percentiles(times))
+    return Load(done, seconds, *_percentiles(times), cpu)
 
 
-def _wrk(work: Work, server: Server, seconds: float, prefix: Sequence[str], folder: Path) -> Load:
-    (folder / "body").write_bytes(work.body)
-    command = [*prefix, "wrk", "-t", "1", "-c", str(work.callers), "-d", f"{seconds:.0f}s", "--timeout", "60s"]
-    command += ["-s", str(_POST), f"{server.rest}/api/v1.0/predictions"]
-    found = json.loads(_run(command, folder).splitlines()[-1])
+def _wrk(aim: Aim, seconds: float, prefix: Sequence[str], folder: Path) -> Load:
+    (folder / "body").write_bytes(aim.question.body)
+    headers = "\n".join(f"{name}: {value}" for name, value in aim.question.headers.items())
+    command = [*prefix, "wrk", "-t", "1", "-c", str(aim.callers), "-d", f"{math.ceil(seconds)}s"]
+    command += ["--timeout", f"{_LATE}s", "-s", str(_POST), f"{aim.server.rest}{aim.question.path}"]
+    output, cpu = _run(command, seconds, {"BODY": str(folder / "body"), "HEADERS": headers})
+    found = json.loads(output.splitlines()[-1])
     if found["status"] or found["broken"] or found["late"]:
-        raise WrongAnswers(f"{work.key}: {found}")
-    return Load(found["requests"], found["microseconds"] / 1e6, found["p50"] / 1e3, found["p99"] / 1e3)
+        raise WrongAnswers(str(found))
+    return Load(found["requests"], found["microseconds"] / 1e6, found["p50"] / 1e3, found["p99"] / 1e3, cpu)
 
 
-def _run(command: Sequence[str], folder: Path) -> str:
-    variables = {**os.environ, "BODY": str(folder / "body")}
-    return subprocess.run(command, env=variables, check=True, capture_output=True, text=True, timeout=600).stdout
+def _run(command: Sequence[str], seconds: float, variables: dict[str, str]) -> tuple[str, float]:
+    """What it wrote, and the seconds of CPU that it used."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **variables},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=seconds + _LATE,
+        )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as reason:
+        raise WrongAnswers(f"the load client gave up: {reason}") from reason
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _number(text: str, pattern: str) -> int:
     found = re.search(pattern, text)
     if found is None:
-        raise WrongAnswers(f"no {pattern} in what the load client wrote:\n{text}")
+        raise WrongAnswers(f"no {pattern} in what the load client wrote:\n{text[-800:]}")
     return int(found[1])
 
 

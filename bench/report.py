@@ -1,4 +1,4 @@
-"""Results as JSON and as a table: medians of the rounds, and how many times seldon-core."""
+"""What is kept of a run: medians of the rounds, how many times seldon-core, machine and versions."""
 
 from __future__ import annotations
 
@@ -6,97 +6,116 @@ import json
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from bench.contenders import ALL, REFERENCE
 from tests.peers.environments import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.rounds import Round
-    from bench.works import Work
+    from bench.rounds import Cell, Round
+    from bench.starts import Start
 
 RESULTS = Path(__file__).with_name("results")
-REFERENCE = "seldon-core"
-_OURS = ("penstock", "grpcio", "uvicorn", "onnxruntime", "numpy", "protobuf", "orjson")
-_THEIRS = ("seldon-core", "grpcio", "gunicorn", "flask", "onnxruntime", "numpy", "protobuf")
+_FIGURES = ("rps", "server_cpu", "client_cpu", "per_core", "p50_ms", "p99_ms", "pss_mb")
+# What seldon-core is asked where it does not have the encoding of another.
+_USUAL = {"grpc": "tensor", "rest": "ndarray"}
+
+Row = dict[str, Any]
 
 
-def rows_of(results: Mapping[tuple[Work, str], list[Round]]) -> list[dict[str, Any]]:
-    """One row for each work and server, with the medians and all rounds."""
-    rows = []
-    for (work, server), rounds in results.items():
-        row: dict[str, Any] = {"work": work.name, "door": work.door, "encoding": work.encoding, "server": server}
-        for name in ("rps", "server_cpu", "per_core", "p50_ms", "p99_ms"):
-            row[name] = round(median(getattr(one, name) for one in rounds), 3)
-        row["rounds"] = [
-            {
-                "rps": round(one.rps, 1),
-                "server_cpu": round(one.server_cpu, 3),
-                "p50_ms": one.p50_ms,
-                "p99_ms": one.p99_ms,
-            }
-            for one in rounds
-        ]
-        rows.append(row)
-    return _with_ratios(rows)
-
-
-def _with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    reference = {_cell(row): row for row in rows if row["server"] == REFERENCE}
+def rows_of(cells: Iterable[Cell]) -> list[Row]:
+    """One row for each contender, work and way, with the medians and all rounds."""
+    rows = [_row(cell) for cell in cells if cell.rounds and not cell.failure]
     for row in rows:
-        other = reference.get(_cell(row))
-        if other is not None and other["rps"] and other["per_core"]:
-            row["times_rps"] = round(row["rps"] / other["rps"], 2)
-            row["times_per_core"] = round(row["per_core"] / other["per_core"], 2)
+        other = reference(row, rows)
+        if other is not None:
+            row["times_rps"] = _ratio(row["rps"], other["rps"])
+            row["times_per_core"] = _ratio(row["per_core"], other["per_core"])
+            row["times_p50"] = _ratio(row["p50_ms"], other["p50_ms"])
     return rows
 
 
-def _cell(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["work"], row["door"], row["encoding"]
+def _row(cell: Cell) -> Row:
+    row: Row = {
+        "server": cell.contender.label,
+        "door": cell.way.door,
+        "protocol": cell.way.protocol,
+        "encoding": cell.way.encoding,
+        "work": cell.work.name,
+    }
+    for name in _FIGURES:
+        row[name] = round(median(getattr(one, name) for one in cell.rounds), 4)
+    row["rounds"] = len(cell.rounds)
+    row["each_round"] = [_figures(one) for one in cell.rounds]
+    return row
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """As Markdown, readable as plain text too."""
-    head = ("work", "door", "encoding", "server", "requests/s", "×", "per core-s", "×", "p50 ms", "p99 ms")
-    return markdown([head, *map(_line, rows)])
+def _figures(one: Round) -> dict[str, float]:
+    return {name: round(getattr(one, name), 4) for name in _FIGURES}
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    rate, core = (f"{row[name]:,.0f}" if row[name] >= 100 else f"{row[name]:.1f}" for name in ("rps", "per_core"))
-    p50, p99 = (f"{row[name]:.2f}" for name in ("p50_ms", "p99_ms"))
-    times_rate, times_core = (f"{row[name]:g}" if name in row else "" for name in ("times_rps", "times_per_core"))
-    return row["work"], row["door"], row["encoding"], row["server"], rate, times_rate, core, times_core, p50, p99
+def reference(row: Mapping[str, Any], rows: Iterable[Row]) -> Row | None:
+    """seldon-core at the same work and door: in the same encoding, else in the one that is usual there."""
+    there = [one for one in rows if one["server"] == REFERENCE and _cell(one) == _cell(row)]
+    for encoding in (row["encoding"], _USUAL[row["door"]]):
+        for one in there:
+            if one["encoding"] == encoding:
+                return one
+    return None
 
 
-def markdown(lines: Sequence[tuple[str, ...]]) -> str:
-    """A table with its first line as the head."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    rule = tuple("-" * width for width in widths)
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in (lines[0], rule, *lines[1:])
-    )
+def _cell(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["work"], row["door"]
 
 
-def write(rows: list[dict[str, Any]], settings: Mapping[str, Any], peer: str | None, file: str) -> Path:
-    """Keep them under ``bench/results``, with the machine, the settings and the versions, also those of ``peer``."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / file
-    about = {
+def _ratio(one: float, other: float) -> float:
+    return round(one / other, 3) if other else 0.0
+
+
+def starts_of(starts: Iterable[Start], cells: Sequence[Cell], bare: Mapping[str, float]) -> list[Row]:
+    """One row for each contender and model: start-up, and memory before and after the load."""
+    rows = []
+    for start in starts:
+        loaded = [
+            one.pss_mb
+            for cell in cells
+            if cell.contender is start.contender and cell.work.model == start.model
+            for one in cell.rounds
+        ]
+        rows.append(
+            {
+                "server": start.contender.name,
+                "model": start.model,
+                "seconds": round(median(start.seconds), 3),
+                "each_start": [round(second, 3) for second in start.seconds],
+                "import_and_load_seconds": round(bare[start.model], 3),
+                "idle_mb": round(start.idle_mb, 1),
+                "loaded_mb": round(max(loaded), 1) if loaded else None,
+                "idle_cpu": round(start.idle_cpu, 3),
+            }
+        )
+    return rows
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    """Keep it at ``path``."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def about(names: Iterable[str]) -> dict[str, Any]:
+    """When, where, and the versions of all that took part."""
+    return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {"penstock": {name: version(name) for name in _OURS}}
-        | ({REFERENCE: _of_peer(peer)} if peer else {}),
-        "settings": dict(settings),
-        "rows": rows,
+        "versions": {one.label: _versions(one.peer, one.packages) for one in ALL if one.name in names and one.packages},
     }
-    path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    return path
 
 
 def commit() -> str:
@@ -108,21 +127,50 @@ def commit() -> str:
 def machine() -> dict[str, Any]:
     return {
         "cores": psutil.cpu_count(),
+        "processor": _processor(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "python": platform.python_version(),
+        "load_before": round(psutil.getloadavg()[0], 2),
     }
 
 
-def _of_peer(peer: str) -> dict[str, str]:
-    """What runs there, asked of its own Python; which protobuf it has decides more than anything else."""
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _versions(peer: str, names: Sequence[str]) -> dict[str, str]:
+    if not peer:
+        return {name: _own_version(name) for name in names} | {"python": platform.python_version()}
+    # Which protobuf seldon-core has decides more than anything else.
     ask = f"""
 import json, platform
 from importlib.metadata import version
-from google.protobuf.internal import api_implementation
-print(json.dumps({{name: version(name) for name in {_THEIRS!r}}} | {{
-    "python": platform.python_version(), "protobuf runs in": api_implementation.Type()}}))
+found = {{name: version(name) for name in {tuple(names)!r}}} | {{"python": platform.python_version()}}
+if "protobuf" in found:
+    from google.protobuf.internal import api_implementation
+    found["protobuf runs in"] = api_implementation.Type()
+print(json.dumps(found))
 """
-    done = subprocess.run([environment(peer), "-c", ask], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    done = subprocess.run([environment(peer), "-c", ask], capture_output=True, text=True, check=False)
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else {"unknown": done.stderr[-200:]}
+
+
+def _own_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def markdown(lines: Sequence[tuple[str, ...]]) -> str:
+    """A table with its first line as the head."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    rule = tuple("-" * width for width in widths)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in (lines[0], rule, *lines[1:])
+    )

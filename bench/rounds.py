@@ -1,46 +1,47 @@
-"""Measuring: every answer checked once before it is timed, then rounds in which the servers take turns."""
+"""Rounds in which the servers take turns: what disturbs the machine disturbs all of them."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import grpc
-import httpx
-import numpy as np
-import psutil
-from bench import load
-
-from penstock.proto import read_json_message, read_message
+from bench import load, trees
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from bench.contenders import Contender
+    from bench.load import Aim
+    from bench.ways import Way
     from bench.works import Work
-    from tests.peers.servers import Server
 
 _WARM_UP_SECONDS = 1.0
-_LEAST = 3  # answers that each caller gets in a round
+_SLOW = 0.25  # an answer that takes this many seconds needs no warming up, and a longer round
+_LEAST, _LONGEST = 2, 10.0  # answers that each caller of a slow server gets in a round, and the bound for that
 _TRIES = 3  # of a round in which the machine did something else
-_FRAME = 5  # bytes that gRPC puts before a message
+_QUIET, _QUIET_STEPS = 0.1, 200  # seconds between looks whether a server still works on what nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One server at one work, once.
+    """One server at one work in one way, once.
 
     Attributes:
         rps: answers per second.
         server_cpu: seconds of CPU that the server's processes used, per second.
+        client_cpu: the same of the load client.
         p50_ms: median time of an answer.
         p99_ms: what one answer in a hundred took longer than.
+        pss_mb: memory of the server's processes afterwards.
     """
 
     rps: float
     server_cpu: float
+    client_cpu: float
     p50_ms: float
     p99_ms: float
+    pss_mb: float
 
     @property
     def per_core(self) -> float:
@@ -48,74 +49,73 @@ class Round:
         return self.rps / self.server_cpu if self.server_cpu else 0.0
 
 
-class Reply(NamedTuple):
-    """One answer: its bytes on the wire, and the seconds that it took alone."""
+@dataclass(slots=True, eq=False)
+class Cell:
+    """One contender at one work in one way, and what was found.
 
-    size: int
-    seconds: float
+    Attributes:
+        contender: who.
+        work: what.
+        way: how.
+        aim: for the load client.
+        alone: seconds that an answer takes when nobody else asks.
+        rounds: one for each turn.
+        failure: why it has no more turns.
+    """
+
+    contender: Contender
+    work: Work
+    way: Way
+    aim: Aim
+    alone: float
+    rounds: list[Round] = field(default_factory=list)
+    failure: str = ""
 
 
 def measure(
-    works: Sequence[Work],
-    servers: Mapping[str, Server],
-    *,
-    rounds: int,
-    seconds: float,
-    prefix: Sequence[str],
-    say: Callable[[str], None],
-) -> dict[tuple[Work, str], list[Round]]:
-    """All rounds of each work and each server, by both."""
-    replies = {(work, name): check(work, server) for work in works for name, server in servers.items()}
-    results: dict[tuple[Work, str], list[Round]] = {key: [] for key in replies}
+    cells: Sequence[Cell], *, rounds: int, seconds: float, prefix: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """All rounds of all cells; one that fails has no more turns, and the others go on."""
     for number in range(rounds):
-        for (work, name), reply in replies.items():
-            if number == 0:
-                load.apply(work, servers[name], _WARM_UP_SECONDS, reply.size, prefix)
-            # An answer that takes seconds needs a longer round.
-            enough = max(seconds, _LEAST * work.callers * reply.seconds)
-            results[work, name].append(_round(work, servers[name], enough, reply.size, prefix))
-        say(f"round {number + 1} of {rounds} done")
-    return results
+        for cell in cells:
+            if cell.failure:
+                continue
+            try:
+                _turn(cell, seconds, prefix, first=number == 0)
+            except load.WrongAnswers as reason:
+                cell.failure = str(reason) if trees.alive(cell.aim.server.group) else f"the server ended: {reason}"
+                say(f"  {cell.contender.label} {cell.work.name} {cell.way} is given up: {cell.failure}")
+        say(f"  round {number + 1} of {rounds} done")
 
 
-def check(work: Work, server: Server) -> Reply:
-    """Ask twice, and compare the second answer with what the model gives in this process.
-
-    Raises:
-        AssertionError: it is another.
-    """
-    _ask(work, server)
-    started = time.perf_counter()
-    reply = _ask(work, server)
-    seconds = time.perf_counter() - started
-    message = read_message(reply) if work.door == "grpc" else read_json_message(reply)
-    assert message.payload is not None, f"{work.key}: no payload in {reply[:200]!r}"
-    np.testing.assert_allclose(message.payload.array, work.expected, rtol=1e-4, atol=1e-6, err_msg=str(work.key))
-    return Reply(len(reply) + _FRAME, seconds)
-
-
-def _ask(work: Work, server: Server) -> bytes:
-    if work.door == "rest":
-        url = f"{server.rest}/api/v1.0/predictions"
-        reply = httpx.post(url, content=work.body, headers={"Content-Type": "application/json"}, timeout=60)
-        return reply.raise_for_status().content
-    with grpc.insecure_channel(server.grpc) as channel:
-        predict = channel.unary_unary("/seldon.protos.Seldon/Predict", None, None)
-        return bytes(predict(work.body, timeout=60))
-
-
-def _round(work: Work, server: Server, seconds: float, size: int, prefix: Sequence[str]) -> Round:
+def _turn(cell: Cell, seconds: float, prefix: Sequence[str], *, first: bool) -> None:
+    if cell.alone > _SLOW:
+        seconds = max(seconds, min(_LONGEST, _LEAST * cell.aim.callers * cell.alone))
+    elif first:
+        load.apply(cell.aim, _WARM_UP_SECONDS, prefix)
     for _ in range(_TRIES):
-        cpu, started = _cpu_seconds(server), time.perf_counter()
-        seen = load.apply(work, server, seconds, size, prefix)
-        elapsed = time.perf_counter() - started
-        if seen.requests:
-            used = (_cpu_seconds(server) - cpu) / elapsed
-            return Round(seen.requests / seen.seconds, used, seen.p50_ms, seen.p99_ms)
-    raise load.WrongAnswers(f"{work.key}: {_TRIES} rounds without a single answer; is the machine busy?")
+        if found := _round(cell.aim, seconds, prefix):
+            cell.rounds.append(found)
+            return
+    raise load.WrongAnswers(f"{_TRIES} rounds without a single answer; is the machine busy?")
 
 
-def _cpu_seconds(server: Server) -> float:
-    first = psutil.Process(server.group)
-    times = [process.cpu_times() for process in (first, *first.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+def _round(aim: Aim, seconds: float, prefix: Sequence[str]) -> Round | None:
+    before = trees.cpu_seconds(aim.server.group)
+    seen = load.apply(aim, seconds, prefix)
+    used = trees.cpu_seconds(aim.server.group) - before
+    _until_quiet(aim.server.group)
+    memory = trees.memory_mb(aim.server.group)
+    if not seen.requests or not used:
+        return None
+    rates = seen.requests / seen.seconds, used / seen.seconds, seen.client_cpu / seen.seconds
+    return Round(*rates, seen.p50_ms, seen.p99_ms, memory)
+
+
+def _until_quiet(group: int) -> None:
+    """Wait while the server works on requests that were under way at the end, so that the next has its core."""
+    for _ in range(_QUIET_STEPS):
+        before = trees.cpu_seconds(group)
+        time.sleep(_QUIET)
+        if trees.cpu_seconds(group) - before <= _QUIET / 3:
+            return

@@ -1,124 +1,222 @@
-"""``penstock serve`` beside a real seldon-core-microservice: ``python -m bench.service --help``.
+"""``penstock serve`` beside its peers: ``python -m bench.service --help``.
 
-Both answer the same requests on one core, the load comes from another, and they take turns in rounds.
+Without options beside seldon-core, in some minutes; ``--full`` beside every peer, each in an environment of its own.
+All answer the same requests on one core, the load comes from another, and they take turns in rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from contextlib import ExitStack, suppress
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import load, report, works
+from bench import asking, contenders, goals, load, nets, page, report, starts
 from bench.cores import prefixes
-from bench.rounds import measure
-from tests.peers import servers
-from tests.peers.environments import NoPython, environment
+from bench.load import Aim
+from bench.rounds import Cell, measure
+from bench.starts import Model
+from bench.ways import question
+from bench.works import SEED, WORKS
+from tests.peers.environments import NoPython
+from tests.peers.programs import DidNotStart
+
+from penstock.proto import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from bench.rounds import Round
+    from bench.contenders import Contender
+    from bench.starts import Start
     from bench.works import Work
-    from tests.peers.servers import Server
 
 _WRAPPER = Path(__file__).parent / "model" / "SeldonWrapper.py"
-# The fastest first: 1.19.0 has a protobuf in C on Python 3.12, 1.18.2 one in pure Python from 3.11 on.
-_PEERS = ("seldon-core-1.19.0", "seldon-core-1.18.2")
-_GROUPS: dict[str, Callable[[Path], Iterator[Work]]] = {"iris": works.iris, "image": works.image}
+# What keeps one contender out, and nobody else.
+_ABSENT = (DidNotStart, NoPython, SetupError, subprocess.SubprocessError, OSError)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a run has so far.
+
+    Attributes:
+        cells: with their rounds.
+        starts: how each came up.
+        bare: of each model, seconds that importing onnxruntime and loading it take.
+        missing: who or what was not measured, and why.
+    """
+
+    cells: list[Cell] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    bare: dict[str, float] = field(default_factory=dict)
+    missing: list[dict[str, str]] = field(default_factory=list)
+
+    def miss(self, who: str, what: str, why: object) -> None:
+        """Tell it, and keep it."""
+        text = str(why).strip()[:1500]
+        print(f"  {who}, {what}: not measured: {text[:300]}", flush=True)
+        self.missing.append({"server": who, "what": what, "why": text})
 
 
 def main() -> None:
-    """Measure, print the table, keep the results."""
+    """Measure, print what came of it, keep the results."""
     options = _options()
     load.check_tools()
-    options.peer = options.seldon or _best_peer()
-    commit = report.commit()
-    results: dict[tuple[Work, str], list[Round]] = {}
-    for group in options.works:
-        results |= _measure(group, options)
-    rows = report.rows_of(results)
-    print(report.table(rows))
-    settings = {
-        "commit": commit,
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "seed": works.SEED,
-        "works": options.works,
-        "options": options.options,
-    }
-    print(f"\nkept in {report.write(rows, settings, options.peer, options.file)}")
+    began, commit, found = time.monotonic(), report.commit(), Found()
+    machine = report.machine()
+    chosen = [each for each in contenders.ALL if _wanted(each, options) and _installed(each, found)]
+    works = [work for work in WORKS if not options.work or work.name in options.work]
+    result: dict[str, Any] = {}
+    path = report.RESULTS / options.file
+    for model in dict.fromkeys(work.model for work in works):
+        _heat(model, [work for work in works if work.model == model], chosen, options, found)
+        settings = _settings(options, commit, time.monotonic() - began)
+        result = _result(found, chosen, settings) | {"machine": machine}
+        report.write(result, path)  # after each model: a run that is stopped leaves something
+    print(page.summary(result))
+    print(f"\n{time.monotonic() - began:.0f} s, kept in {path}")
+    if options.page:
+        print(f"and in {page.write(result)}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
-    parser.add_argument("--works", nargs="+", choices=_GROUPS, default=list(_GROUPS), help="what to measure")
+    parser.add_argument("--full", action="store_true", help="beside every peer, not seldon-core alone; writes the page")
     parser.add_argument("--rounds", type=int, default=3, help="how often the servers take turns (3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one round of one server (3)")
-    parser.add_argument("--only", default="", help="of the works' names, doors and encodings: those with this text")
-    parser.add_argument("--seldon", choices=_PEERS, help="the first of these that a Python is here for")
-    parser.add_argument("--python", action="store_true", help="also our service with seldon-core's Python class")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn (2)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="SERVER", help=", ".join(_names()))
     parser.add_argument(
-        "--options", default="", help="more options of penstock serve, such as --options=--batch-wait=0.001"
+        "--work", nargs="+", default=[], choices=[work.name for work in WORKS], help="some of the works"
     )
-    parser.add_argument("--file", default="latest.json", help="under bench/results (latest.json)")
-    return parser.parse_args()
+    parser.add_argument("--door", choices=("grpc", "rest"), help="one of the doors")
+    parser.add_argument("--options", default="", help="more of penstock serve, such as --options=--batch-wait=0.001")
+    parser.add_argument("--file", help="under bench/results (latest.json; with --only, --work or --door trial.json)")
+    parser.add_argument("--page", action="store_true", help="write docs/speed.md and its charts")
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(_names()):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(_names())}")
+    trial = bool(options.only or options.work or options.door)
+    options.file = options.file or ("trial.json" if trial else "latest.json")
+    options.page = options.page or (options.full and not trial)
+    return options
 
 
-def _best_peer() -> str:
-    for peer in _PEERS[:-1]:
-        with suppress(NoPython):
-            environment(peer)
-            return peer
-    return _PEERS[-1]
+def _names() -> list[str]:
+    return list(dict.fromkeys(each.label for each in contenders.ALL))
 
 
-def _measure(group: str, options: argparse.Namespace) -> dict[tuple[Work, str], list[Round]]:
+def _wanted(contender: Contender, options: argparse.Namespace) -> bool:
+    if options.only:
+        return contender.label in options.only
+    return options.full or contender.name in contenders.SHORT
+
+
+def _installed(contender: Contender, found: Found) -> bool:
+    print(f"{contender.name}: {'installing, if need be' if contender.peer else 'ours'}", flush=True)
+    try:
+        contender.ready()
+    except _ABSENT as reason:
+        found.miss(contender.label, "everything", reason)
+        return False
+    return True
+
+
+def _settings(options: argparse.Namespace, commit: str, elapsed: float) -> dict[str, Any]:
+    names = ("full", "rounds", "seconds", "only", "work", "door", "options")
+    return {name: getattr(options, name) for name in names} | {"commit": commit, "took_seconds": round(elapsed)}
+
+
+def _result(found: Found, chosen: Sequence[Contender], settings: dict[str, Any]) -> dict[str, Any]:
+    rows = report.rows_of(found.cells)
+    began = report.starts_of(found.starts, found.cells, found.bare)
+    return {
+        **report.about([each.name for each in chosen]),
+        "seed": SEED,
+        "settings": settings,
+        "works": {work.name: work.says for work in WORKS},
+        "setups": {each.label: each.says for each in chosen if each.says},
+        "goals": goals.reached(rows, began),
+        "rows": rows,
+        "starts": began,
+        "missing": found.missing,
+    }
+
+
+def _heat(
+    name: str, works: Sequence[Work], chosen: Sequence[Contender], options: argparse.Namespace, found: Found
+) -> None:
+    """All contenders that have a way for one of the works with this model, up at once and in turns."""
     server_prefix, load_prefix = prefixes()
-    with TemporaryDirectory() as temporary, ExitStack() as stack:
-        folder = Path(temporary) / "model"
-        folder.mkdir()
-        shutil.copy(_WRAPPER, folder)
-        cells = [work for work in _GROUPS[group](folder / "model.onnx") if options.only in " ".join(work.key)]
-        results: dict[tuple[Work, str], list[Round]] = {}
-        running = _start(stack, folder, options, server_prefix)
-        for contenders, some in _matched(cells, running, python=options.python):
-            print(f"{group}: {len(some)} works, {', '.join(contenders)}", flush=True)
-            results |= measure(
-                some,
-                contenders,
-                rounds=options.rounds,
-                seconds=options.seconds,
-                prefix=load_prefix,
-                say=lambda text: print(f"  {text}", flush=True),
-            )
-        return {(work, name): results[work, name] for work in cells for name in running if (work, name) in results}
+    with TemporaryDirectory(prefix="pb") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        model = _model(name, folder / "model")
+        found.bare[name] = starts.import_and_load(model.path, server_prefix)
+        cells: list[Cell] = []
+        for at, contender in enumerate(chosen):
+            ways = [way for work in works for way in _ways(contender, work, options)]
+            if not ways:
+                continue
+            place, more = folder / str(at), options.options.split()
+            try:
+                start = stack.enter_context(starts.running(contender, model, ways, place, more, server_prefix))
+            except _ABSENT as reason:
+                found.miss(contender.label, f"all with {name}", reason)
+                continue
+            found.starts.append(start)
+            some = list(_cells(start, model, works, options, found))
+            print(f"{name}: {contender.name} answers after {start.seconds[-1]:.2f} s, {len(some)} cells", flush=True)
+            cells += some
+        cells.sort(key=lambda cell: works.index(cell.work))
+        measure(
+            cells,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            prefix=load_prefix,
+            say=lambda text: print(text, flush=True),
+        )
+        for cell in cells:
+            if cell.failure:
+                found.missing.append(_failure(cell))
+        found.cells += cells
 
 
-def _start(stack: ExitStack, folder: Path, options: argparse.Namespace, prefix: Sequence[str]) -> dict[str, Server]:
-    logs, more = folder.parent, options.options.split()
-    seldon = servers.seldon_core(folder, logs / "seldon.log", peer=options.peer, prefix=prefix)
-    onnx = servers.penstock(folder / "model.onnx", logs / "onnx.log", options=more, prefix=prefix)
-    python = servers.penstock(folder, logs / "class.log", options=more, prefix=prefix)
-    started = {report.REFERENCE: seldon, "penstock": onnx, "penstock, class": python}
-    return {name: stack.enter_context(server) for name, server in started.items()}
+def _model(name: str, folder: Path) -> Model:
+    folder.mkdir()
+    path = folder / "model.onnx"
+    nets.write(name, path)
+    shutil.copy(_WRAPPER, folder)
+    return Model(name, path, nets.rows(name, 1), nets.names(path))
 
 
-def _matched(
-    cells: list[Work], running: dict[str, Server], *, python: bool
-) -> Iterator[tuple[dict[str, Server], list[Work]]]:
-    """Which servers meet at which works: an ONNX file alone has no use for bytes, so there our Python class runs."""
-    without_onnx = {name: server for name, server in running.items() if name != "penstock"}
-    without_class = {name: server for name, server in running.items() if name != "penstock, class"}
-    for contenders, some in (
-        (running if python else without_class, [work for work in cells if work.encoding != "binData"]),
-        (without_onnx, [work for work in cells if work.encoding == "binData"]),
-    ):
-        if some:
-            yield contenders, some
+def _ways(contender: Contender, work: Work, options: argparse.Namespace) -> list[Any]:
+    return [way for way in contender.ways.get(work.name, ()) if options.door in (None, way.door)]
+
+
+def _cells(
+    start: Start, model: Model, works: Sequence[Work], options: argparse.Namespace, found: Found
+) -> Iterator[Cell]:
+    """What this contender is measured at: each way whose answer is right."""
+    for work in works:
+        rows = nets.rows(work.model, work.rows)
+        expected = nets.answer(model.path, rows)
+        for way in _ways(start.contender, work, options):
+            asked = question(way, rows, model.names)
+            try:
+                reply = asking.check(start.server, way, asked, expected)
+            except (asking.WrongAnswer, LookupError, ValueError, AssertionError) as reason:
+                found.miss(start.contender.label, f"{work.name} {way}", reason)
+                continue
+            aim = Aim(start.server, way.door == "grpc", asked, work.callers, reply.size)
+            yield Cell(start.contender, work, way, aim, reply.seconds)
+
+
+def _failure(cell: Cell) -> dict[str, str]:
+    return {"server": cell.contender.label, "what": f"{cell.work.name} {cell.way}", "why": cell.failure[:1500]}
 
 
 if __name__ == "__main__":

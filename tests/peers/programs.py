@@ -22,9 +22,15 @@ class DidNotStart(Exception):  # noqa: N818  (the sentence that is read)
 
 @contextmanager
 def program(
-    command: Sequence[str], *, log: Path, ready: Callable[[], bool], folder: Path, variables: Mapping[str, str]
+    command: Sequence[str],
+    *,
+    log: Path,
+    ready: Callable[[], bool],
+    folder: Path,
+    variables: Mapping[str, str],
+    seconds: float = _START_SECONDS,
 ) -> Iterator[int]:
-    """Run ``command`` in ``folder`` with these environment variables; in the block it is ready.
+    """Run ``command`` in ``folder`` with these environment variables; in the block it is ready, within ``seconds``.
 
     Gives the number of the process group. Nothing of the group is alive after the block, or after this process.
 
@@ -45,7 +51,7 @@ def program(
         ) as process,
     ):
         try:
-            _wait(process, ready, log)
+            _wait(process, ready, log, seconds)
             yield process.pid
         finally:
             assert process.stdin is not None
@@ -53,10 +59,10 @@ def program(
             process.wait(30)
 
 
-def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
+def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
-            why = "ended" if process.returncode is not None else f"was not ready within {_START_SECONDS:.0f} s"
+            why = "ended" if process.returncode is not None else f"was not ready within {seconds:.0f} s"
             raise DidNotStart(f"{process.args!r} {why}:\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.05)
