@@ -6,6 +6,7 @@ is an object with one entry per output. Text and bytes carry the table as JSON.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,7 +117,12 @@ def _names_of_one(array: Array, classes: Sequence[str] | None) -> tuple[str, ...
         return ()
     if classes is not None and len(classes) == array.shape[1]:
         return tuple(classes)
-    return tuple(f"t:{index}" for index in range(array.shape[1]))
+    return _numbered(array.shape[1])
+
+
+@lru_cache(64)
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"t:{index}" for index in range(count))
 
 
 def _names(name: str, array: Array, classes: Sequence[str] | None) -> list[str]:

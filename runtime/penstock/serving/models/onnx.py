@@ -40,6 +40,7 @@ class OnnxModel(TensorModel):
         inputs = [_input(one) for one in self._session.get_inputs()]
         outputs = [output_of(one.name, one.type, one.shape) for one in self._session.get_outputs()]
         self._names = [one.spec.name for one in inputs]
+        self._asked = [one.spec.name for one in outputs]
         super().__init__(path, settings, inputs, outputs, open_rows=self._has_open_rows(inputs))
 
     def _has_open_rows(self, inputs: list[Input]) -> bool:
@@ -49,7 +50,7 @@ class OnnxModel(TensorModel):
         return len(declared) <= 1
 
     def _values(self, feeds: Sequence[Array]) -> list[Any]:
-        values: list[Any] = self._session.run(None, dict(zip(self._names, feeds, strict=True)))
+        values: list[Any] = self._session.run(self._asked, dict(zip(self._names, feeds, strict=True)))
         return values
 
 
