@@ -130,7 +130,7 @@ class Connection(Endpoint):
             raise StreamFailed(stream.number, Code.PROTOCOL_ERROR)
         stream.expected = length
         if length > self._limits.body:
-            self._application.refuse(stream)
+            self.refuse_body(stream)
             return False
         return True
 
@@ -151,10 +151,10 @@ class Connection(Endpoint):
     def _complete(self, stream: Stream) -> None:
         stream.has_all = True
         self._free(stream.size)
-        if stream.expected >= 0 and stream.expected != stream.size:
-            self._reset_stream(stream.number, Code.PROTOCOL_ERROR)
-        elif stream.reader is not None:
+        if stream.reader is not None:
             stream.reader(stream)
+        elif stream.expected >= 0 and stream.expected != stream.size:
+            self._reset_stream(stream.number, Code.PROTOCOL_ERROR)
         else:
             self._application.request(stream)
 
@@ -164,6 +164,7 @@ class Connection(Endpoint):
     def refuse_body(self, stream: Stream) -> None:
         """Have a request refused, and pass over what comes of it."""
         self._application.refuse(stream)
+        stream.reader = self.taken  # what still comes
         self.taken(stream)
 
     def _gone(self, stream: Stream) -> None:

@@ -159,7 +159,7 @@ class Endpoint(FrameReader):
         stream.take(data, start, stop)
         self._bodies += size
         self._budget.left -= size
-        if stream.size > self._limits.body:
+        if stream.size > self._limits.body and stream.reader is None:
             self._data = None
             self.refuse_body(stream)
         elif self._bodies > self._limits.bodies or self._budget.left < 0:
@@ -367,7 +367,7 @@ class Endpoint(FrameReader):
         if self._data is stream:
             self._data = None
         if not stream.has_all:
-            self._free(stream.size)
+            self.taken(stream)
             self._remember_reset(stream.number)
         stream.chunks = []
 
@@ -401,7 +401,7 @@ class Endpoint(FrameReader):
         streams, self.streams = self.streams, {}
         for stream in streams.values():
             if not stream.has_all:
-                self._free(stream.size)
+                self.taken(stream)
             self.sender.drop(stream)
             self._gone(stream)
 

@@ -131,7 +131,13 @@ class GrpcCalls:
         if head.failure is not None:
             self._fail(http2, stream, head.failure)
             return
-        call = StreamCall(stream, head.encoding, lambda message: self._part(http2, stream, message), http2.taken)
+        call = StreamCall(
+            stream,
+            head.encoding,
+            lambda message: self._part(http2, stream, message),
+            http2.taken,
+            lambda stream: http2.reset(stream, Code.ENHANCE_YOUR_CALM),
+        )
         stream.reader = call.came
         stream.work = asyncio.create_task(self._converse(http2, stream, handler(call)))
 

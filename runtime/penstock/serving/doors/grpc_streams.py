@@ -23,15 +23,22 @@ class StreamCall:
         encoding: of messages that are compressed.
         send: sends a message.
         took: says that what came is taken.
+        end: ends the call, because more came than is read.
     """
 
     def __init__(
-        self, stream: Stream, encoding: bytes, send: Callable[[bytes], None], took: Callable[[Stream], None]
+        self,
+        stream: Stream,
+        encoding: bytes,
+        send: Callable[[bytes], None],
+        took: Callable[[Stream], None],
+        end: Callable[[Stream], None],
     ) -> None:
         self.send = send
         self._stream = stream
         self._encoding = encoding
         self._took = took
+        self._end = end
         self._rest = b""
         self._came = asyncio.Event()
 
@@ -40,6 +47,9 @@ class StreamCall:
         self._rest += stream.body()
         self._took(stream)
         self._came.set()
+        if len(self._rest) > 2 * _MOST:
+            self._rest = b""
+            self._end(stream)
 
     async def receive(self) -> bytes | None:
         """The next message; None where there are no more.
