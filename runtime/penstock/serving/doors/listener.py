@@ -26,7 +26,9 @@ from .rest import rest
 from .seldon_grpc import seldon_rpc_door
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+    from ssl import SSLContext
 
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
@@ -48,20 +50,30 @@ class Listeners:
 
     grpc_port: int | None
     http_port: int
+    connections: Connections
     _servers: tuple[asyncio.Server, ...]
-    _connections: Connections
+    _entrance: Callable[[], Entrance]
+    _context: SSLContext | None
     _health: Health
+
+    async def adopt(self, connection: socket.socket) -> None:
+        """Serve a connection that another process accepted.
+
+        Raises:
+            OSError: it is broken, or its TLS handshake failed.
+        """
+        await asyncio.get_running_loop().connect_accepted_socket(self._entrance, connection, ssl=self._context)
 
     async def stop(self, grace: float) -> None:
         """Take no new connections, answer what came, within ``grace`` seconds."""
         self._health.stop()
         for server in self._servers:
             server.close()
-        await self._connections.stop(grace)
+        await self.connections.stop(grace)
 
 
-async def start_listeners(service: Service, settings: Settings, sockets: Sockets) -> Listeners:
-    """Accept connections on ``sockets``, which belong to the listeners from here on.
+async def start_listeners(service: Service, settings: Settings, sockets: Sockets | None) -> Listeners:
+    """Accept connections on ``sockets``, which belong to the listeners from here on; None: only adopt some.
 
     Raises:
         SetupError: the certificate or its key cannot be used.
@@ -83,14 +95,12 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
         return Entrance(connections, http1, lambda: Http2(http2, connections))
 
     loop = asyncio.get_running_loop()
-    listening = [sockets.http]
-    if sockets.grpc is not None and sockets.grpc is not sockets.http:
-        listening.append(sockets.grpc)
     servers = [
-        await loop.create_server(entrance, sock=listener, backlog=_BACKLOG, ssl=context) for listener in listening
+        await loop.create_server(entrance, sock=listener, backlog=_BACKLOG, ssl=context)
+        for listener in (sockets.all() if sockets is not None else ())
     ]
-    grpc_port = sockets.grpc.getsockname()[1] if sockets.grpc is not None else None
-    return Listeners(grpc_port, sockets.http.getsockname()[1], tuple(servers), connections, health)
+    grpc_port, http_port = sockets.ports() if sockets is not None else (settings.grpc_port, settings.http_port)
+    return Listeners(grpc_port, http_port, connections, tuple(servers), entrance, context, health)
 
 
 class Entrance(asyncio.Protocol):
@@ -123,6 +133,10 @@ class Entrance(asyncio.Protocol):
         self._data += data
         if len(self._data) < len(PREFACE) and PREFACE.startswith(self._data):
             return  # HTTP/2, or not: it cannot be told yet
+        line, ends, _ = self._data.partition(b"\n")
+        if ends and b" HTTP/" not in line:
+            self._transport.abort()  # neither: an answer in the words of either would not be understood
+            return
         protocol = self._http2() if self._data.startswith(PREFACE) else self._http1()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
