@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from penstock.serving.lifecycle import Running
+    from penstock.serving.about import Reachable
     from penstock.serving.tls import Tls
 
 _EPILOG = """
@@ -40,7 +40,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 5000,
     http_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9000,
-    grpc_engine: Annotated[str, typer.Option(help="penstock, or grpcio for grpcio's own server.")] = "grpcio",
+    grpc_engine: Annotated[str, typer.Option(help="penstock, or grpcio for grpcio's own server.")] = "penstock",
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file, with the chain; needs --tls-key.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file, without a passphrase.")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; callers must show a certificate by it.")] = None,
@@ -59,9 +59,8 @@ def serve(
     """
     from penstock.proto import Limits
     from penstock.serving import Settings
-    from penstock.serving.lifecycle import run, run_until_signal
+    from penstock.serving.process import serve as run
 
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     settings = Settings(
         model=model.absolute(),
@@ -84,7 +83,7 @@ def serve(
     if settings.model.is_dir():
         # Models read the files beside them by relative paths, in predict as well as while they load.
         os.chdir(settings.model)
-    run_until_signal(run(settings, _announce))
+    run(settings, _announce)
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
@@ -98,8 +97,8 @@ def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> 
     return Tls(certificate.absolute(), key.absolute(), client_ca.absolute() if client_ca is not None else None)
 
 
-def _announce(server: Running) -> None:
-    model = server.service.model
+def _announce(server: Reachable) -> None:
+    model = server.model
     if not sys.stdout.isatty():
         print(f"serving {model.name} grpc={server.grpc_address} http={server.http_address}", flush=True)
         return

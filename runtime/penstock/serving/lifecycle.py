@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
-import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from .about import About, Reachable
 from .doors.listener import start_listeners
 from .service import Service
-from .sockets import bind
+from .sockets import addresses, bind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
     from .settings import Settings
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Door(Protocol):
@@ -61,9 +58,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     doors: list[Door] = []
     try:
         grpc_port, http_port = await _open(service, settings, doors)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        scheme = "http" if settings.tls is None else "https"
-        yield Running(service, f"{host}:{grpc_port}", f"{scheme}://{host}:{http_port}")
+        yield Running(service, *addresses(settings, grpc_port, http_port))
     finally:
         await _stop(service, doors, settings.drain)
 
@@ -92,47 +87,23 @@ async def _stop(service: Service, doors: list[Door], drain: float) -> None:
     await asyncio.gather(service.stop(), *(door.stop(drain) for door in doors))
 
 
-async def run(settings: Settings, ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT, which may come while the model still loads.
+async def serve_alone(settings: Settings, ready: Callable[[Reachable], None]) -> None:
+    """Serve from this process, and say when it can be reached; until cancelled.
 
     Raises:
         ModelLoadError: the model cannot be loaded. SetupError: a port is taken, or a certificate cannot be used.
     """
-    serving = asyncio.create_task(_serve(settings, ready))
-
-    def stop() -> None:
-        # Once: a signal that comes again must not cut off the answers that the first one waits for.
-        if not serving.cancelling():
-            serving.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        with suppress(NotImplementedError):  # Windows, where Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, stop)
-    with suppress(asyncio.CancelledError):
-        await serving
-
-
-async def _serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     async with running(settings) as server:
-        # What is here now stays; the collector need not walk through it whenever a request has made many objects,
-        # which took a third of the time of a large JSON body.
-        gc.freeze()
-        ready(server)
+        settle()
+        model = server.service.model
+        ready(Reachable(About(model.name, model.version, model.platform), server.grpc_address, server.http_address))
         await asyncio.Event().wait()
 
 
-def run_until_signal(main: Coroutine[None, None, None]) -> None:
-    """Run in a new event loop: uvloop's where that is installed."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
+def settle() -> None:
+    """Tell the garbage collector that what is here now stays.
 
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    try:
-        from uvloop import new_event_loop
-    except ModuleNotFoundError:
-        return None
-    return new_event_loop
+    It need not walk through it whenever a request has made many objects, which took a third of the time of a large
+    JSON body.
+    """
+    gc.freeze()

@@ -46,7 +46,7 @@ class Settings:
     host: str = "127.0.0.1"
     grpc_port: int = 5000
     http_port: int = 9000
-    grpc_engine: str = "grpcio"
+    grpc_engine: str = "penstock"
     tls: Tls | None = None
     workers: int = 1
     deadline: float = 3.0
@@ -72,6 +72,11 @@ class Settings:
             self.grpc_engine == "penstock" or not self.grpc_port or self.grpc_port != self.http_port,
             "grpcio's server shares its port with nobody; grpc_port is another one than http_port",
             self.grpc_port,
+        )
+        self._check(
+            self.workers == 1 or self.grpc_engine == "penstock",
+            "grpcio's server does not share its connections; with it, workers is 1",
+            self.workers,
         )
         for port in (self.grpc_port, self.http_port):
             self._check(0 <= port <= 65535, "a port is a number from 0 (any free one) to 65535", port)

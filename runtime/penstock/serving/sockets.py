@@ -28,11 +28,18 @@ class Sockets:
     http: socket.socket
     grpc: socket.socket | None
 
+    def all(self) -> list[socket.socket]:
+        """Each once."""
+        return [self.http] if self.grpc is None or self.grpc is self.http else [self.http, self.grpc]
+
+    def ports(self) -> tuple[int | None, int]:
+        """Of gRPC, None where grpcio's server has its own, and of HTTP."""
+        return self.grpc.getsockname()[1] if self.grpc is not None else None, self.http.getsockname()[1]
+
     def close(self) -> None:
         """Close what is still open."""
-        self.http.close()
-        if self.grpc is not None:
-            self.grpc.close()
+        for listener in self.all():
+            listener.close()
 
 
 def bind(settings: Settings) -> Sockets:
@@ -49,6 +56,13 @@ def bind(settings: Settings) -> Sockets:
         http = grpc if grpc is not None and shared else _listen(settings.host, settings.http_port, "HTTP")
         opened.pop_all()
         return Sockets(http, grpc)
+
+
+def addresses(settings: Settings, grpc_port: int, http_port: int) -> tuple[str, str]:
+    """Of gRPC and of HTTP, as clients take them."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if settings.tls is None else "https"
+    return f"{host}:{grpc_port}", f"{scheme}://{host}:{http_port}"
 
 
 def _listen(host: str, port: int, what: str) -> socket.socket:

@@ -7,7 +7,7 @@ from time import gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # How often is looked for the slow, seconds: one timer for all, so that a request costs none.
 _EVERY: Final = 1.0
@@ -35,11 +35,13 @@ class Connections:
     Attributes:
         now: the loop's time, seconds, not older than a second: enough to tell the slow, and free.
         date: the line of that name in answers, RFC 9110, 6.6.1.
+        on_close: called when there may be one less.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
         self.date = b""
+        self.on_close: Callable[[], object] = int
         self._all: set[Connection] = set()
         self._draining = False
         self._empty = asyncio.Event()
@@ -64,6 +66,7 @@ class Connections:
     def discard(self, connection: Connection) -> None:
         """One less."""
         self._all.discard(connection)
+        self.on_close()
         if not self._all:
             self._empty.set()
 
