@@ -15,10 +15,9 @@ from ._call import Call, Route
 from ._client import answers
 from ._config import ClientConfig, load_config
 from ._core import Core
+from ._engines import async_transport
 from ._failures import AttemptFailed
-from ._grpc import AsyncGrpcTransport
 from ._models import models_of
-from ._rest import AsyncRestTransport
 from ._retrying import may_repeat, policy
 from ._settings import DEFAULT_DEADLINE, Retries, Tls
 from ._tokens import AsyncTokens, PasswordGrant, checked_token
@@ -53,15 +52,15 @@ class AsyncClient:
         token: str | PasswordGrant | None = None,
         tls: Tls | None = None,
         max_message_bytes: int = DEFAULT_LIMITS.message_bytes,
+        engine: str | None = None,
     ) -> None:
         tls = tls or Tls()
         self._core = Core(address, deadline, max_message_bytes)
         self._retries = retries or Retries()
         self._token = checked_token(token) if isinstance(token, str) and token else ""
         self._tokens = AsyncTokens(token, tls) if isinstance(token, PasswordGrant) else None
-        transport = AsyncGrpcTransport if self._core.address.is_grpc else AsyncRestTransport
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._transport: AsyncGrpcTransport | AsyncRestTransport = transport(self._core.address, tls, max_message_bytes)
+        self._transport = async_transport(self._core.address, tls, max_message_bytes, engine)
 
     @classmethod
     def from_config(cls, config: ClientConfig | str | Path) -> Self:

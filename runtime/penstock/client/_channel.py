@@ -11,20 +11,11 @@ import grpc
 
 from penstock.proto.errors import SetupError, Unavailable
 
-from ._call import Route
 from ._failures import AttemptFailed
 
 if TYPE_CHECKING:
     from ._address import Address
     from ._settings import Tls
-
-METHODS: Final = {
-    Route.PREDICT: "/seldon.protos.Seldon/Predict",
-    Route.FEEDBACK: "/seldon.protos.Seldon/SendFeedback",
-    Route.METADATA: "/seldon.protos.Seldon/ModelMetadata",
-    Route.READY: "/grpc.health.v1.Health/Check",
-    Route.MODELS: "/inference.GRPCInferenceService/RepositoryIndex",
-}
 
 Options = list[tuple[str, Any]]
 

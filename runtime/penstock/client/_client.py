@@ -13,10 +13,9 @@ from penstock.proto.errors import RequestError, ServiceError, Unauthenticated
 from ._call import Call, Route
 from ._config import ClientConfig, load_config
 from ._core import Core
+from ._engines import transport
 from ._failures import AttemptFailed
-from ._grpc import GrpcTransport
 from ._models import models_of
-from ._rest import RestTransport
 from ._retrying import may_repeat, policy
 from ._settings import DEFAULT_DEADLINE, Retries, Tls
 from ._tokens import PasswordGrant, Tokens, checked_token
@@ -47,6 +46,8 @@ class Client:
         token: a bearer token, or where to get one.
         tls: how the service's certificate is checked.
         max_message_bytes: of one request or reply.
+        engine: of gRPC calls: ``penstock``, our own, or ``grpcio``. By default our own, but where the environment
+            names a proxy for the address, which only grpcio knows to use.
 
     Raises:
         SetupError: the address or a setting is wrong. No connection is made before the first call.
@@ -61,14 +62,14 @@ class Client:
         token: str | PasswordGrant | None = None,
         tls: Tls | None = None,
         max_message_bytes: int = DEFAULT_LIMITS.message_bytes,
+        engine: str | None = None,
     ) -> None:
         tls = tls or Tls()
         self._core = Core(address, deadline, max_message_bytes)
         self._retries = retries or Retries()
         self._token = checked_token(token) if isinstance(token, str) and token else ""
         self._tokens = Tokens(token, tls) if isinstance(token, PasswordGrant) else None
-        transport = GrpcTransport if self._core.address.is_grpc else RestTransport
-        self._transport: GrpcTransport | RestTransport = transport(self._core.address, tls, max_message_bytes)
+        self._transport = transport(self._core.address, tls, max_message_bytes, engine)
 
     @classmethod
     def from_config(cls, config: ClientConfig | str | Path) -> Self:

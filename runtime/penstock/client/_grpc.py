@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from ._channel import METHODS, channel_options, credentials
+from ._channel import channel_options, credentials
 from ._failures import AttemptFailed, closed
 from ._grpc_failures import failure
+from ._methods import METHODS
 
 if TYPE_CHECKING:
     from ._address import Address

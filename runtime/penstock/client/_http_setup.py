@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 
-from penstock.proto.errors import SetupError
+from ._tls import ssl_context
 
 if TYPE_CHECKING:
     from ._address import Address
@@ -17,33 +16,33 @@ if TYPE_CHECKING:
 
 _IDLE: Final = 15.0  # seconds; a connection that was not used for longer is more likely dead than alive
 
+_SCHEMES: Final = {"grpc": "http", "grpcs": "https"}  # whose proxy grpcio takes, too
+
 
 def connection_settings(address: Address, tls: Tls) -> dict[str, Any]:
     """The settings of httpcore for connections to ``address``."""
     return {
         "keepalive_expiry": _IDLE,
-        "ssl_context": _ssl_context(tls) if address.is_secure else None,
+        "ssl_context": ssl_context(tls) if address.is_secure else None,
         "proxy": _proxy(address),
     }
 
 
-def _ssl_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else httpcore.default_ssl_context()
-    except OSError as error:
-        raise SetupError(f"cannot use the CA file {tls.ca_file}: {error.strerror or error}") from None
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def names_proxy(address: Address) -> bool:
+    """Whether the environment names a proxy for this address."""
+    return bool(_proxy_url(address))
+
+
+def _proxy_url(address: Address) -> str:
+    if address.is_loopback or proxy_bypass(address.host):
+        return ""
+    proxies = getproxies()
+    scheme = _SCHEMES.get(address.scheme, address.scheme)
+    return proxies.get(address.scheme) or proxies.get(scheme) or proxies.get("all") or ""
 
 
 def _proxy(address: Address) -> httpcore.Proxy | None:
-    """The proxy that the environment names for this address."""
-    if address.is_loopback or proxy_bypass(address.host):
-        return None
-    proxies = getproxies()
-    url = proxies.get(address.scheme) or proxies.get("all")
+    url = _proxy_url(address)
     if not url:
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")

@@ -23,7 +23,7 @@ NAR_ID: Final = "penstock-nifi"
 NAR_GROUP: Final = "penstock"
 DEPENDENCIES: Final = PurePosixPath("NAR-INF/bundled-dependencies")
 
-_OWN: Final = ("penstock.proto", "penstock.client", "penstock.processors")
+_OWN: Final = ("penstock.proto", "penstock.http2", "penstock.client", "penstock.processors")
 _EXTENSIONS: Final = "extensions"
 _BUILT_FOR: Final = "penstock/processors/built-for.json"  # read by penstock.processors.built_for
 
