@@ -1,7 +1,7 @@
 """Large JSON texts whose bulk is one array of numbers: that array goes straight into numpy, the rest the ordinary way.
 
-1. Outside its strings, a JSON text has few parts; the longest stretch without a string is where the numbers are.
-2. The brackets and commas of that stretch alone tell whether it is a regular nested array, and of what shape.
+1. The array begins behind a key of the protocols (or it is the whole text), and ends before the next string.
+2. What is left of it without its numbers tells whether it is a regular nested array, and of what shape.
 3. simdjson reads the numbers into one buffer. The rest of the text, with a mark in place of the array, is parsed as
    ever, and the array put where the mark is.
 
@@ -12,8 +12,10 @@ floats, bad JSON) is left to `jsontext.loads`, whose result, or error, then coun
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,14 +28,16 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .payload import Array, Json
 
-_QUOTE, _OPEN, _CLOSE = b'"[]'
 _EXACT = float(1 << 53)
 # What is left of a text without these is how its arrays are nested.
 _OF_NUMBERS = b"0123456789+-.eE \t\r\n"
 # Below this size the ordinary way is as fast.
-_LARGE = 16 * 1024
-# A text with more strings than this is not mostly numbers.
-_STRINGS = 4096
+_LARGE = 2 * 1024
+# Where arrays of numbers begin in the protocols, and how many of them are looked at.
+_KEYS = re.compile(rb'"(?:ndarray|values|data)"[ \t\r\n]*:[ \t\r\n]*\[')
+_MOST_KEYS = 64
+# They stand near the beginning; to search a text to its end would take longer than to read it.
+_KEYS_WITHIN = 64 * 1024
 # What no caller can have sent: it is drawn anew by each process.
 _MARK = f"numbers-{secrets.token_hex(16)}"
 # Where the protocols have numbers; arrays elsewhere stay lists.
@@ -72,36 +76,36 @@ def loads_numbers(text: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
 
 
 def _find(text: bytes, limits: Limits) -> _Region | None:
-    """The largest stretch without strings, where it holds a regular nested array."""
+    """The largest array that no string interrupts, where it is regular."""
     if b"\\" in text:
         return None
-    quotes = np.flatnonzero(np.frombuffer(text, np.uint8) == _QUOTE)
-    if len(quotes) > _STRINGS or len(quotes) % 2:
-        return None
-    starts = np.concatenate([[0], quotes[1::2] + 1])
-    stops = np.concatenate([quotes[::2], [len(text)]])
-    longest = int(np.argmax(stops - starts))
-    stop = int(stops[longest])
-    start = text.find(b"[", int(starts[longest]), stop)
-    return None if start < 0 else _region(text, start, stop, limits)
+    starts = (
+        [0]
+        if text[:1] == b"["
+        else [found.end() - 1 for found in islice(_KEYS.finditer(text, 0, _KEYS_WITHIN), _MOST_KEYS)]
+    )
+    best = (0, 0)
+    for start in starts:
+        stop = text.find(b'"', start)
+        best = max(best, ((stop if stop >= 0 else len(text)) - start, start))
+    size, start = best
+    return _region(text, start, start + size, limits) if size else None
 
 
 def _region(text: bytes, start: int, stop: int, limits: Limits) -> _Region | None:
     marks = text[start:stop].translate(None, _OF_NUMBERS)
-    structure = np.frombuffer(marks, np.uint8)
-    levels = int(np.argmax(structure != _OPEN))
+    levels = len(marks) - len(marks.lstrip(b"["))
     if levels > limits.dimensions:
         return None
     expected, shape = b"", list[int]()
     for level in range(levels, 0, -1):
         unit = len(expected)
         # Behind the first element comes a comma for each further one, then the bracket that closes this level.
-        behind = structure[level + unit :: unit + 1]
-        closing = int(np.argmax(behind == _CLOSE)) if len(behind) else 0
-        if not len(behind) or behind[closing] != _CLOSE:
+        more = marks[level + unit :: unit + 1].find(b"]") if unit else marks.find(b"]", level) - level
+        if more < 0:
             return None
-        shape.insert(0, closing + 1)
-        expected = b"[%b]" % (b",".join([expected] * (closing + 1)) if unit else b"," * closing)
+        shape.insert(0, more + 1)
+        expected = b"[%b]" % (b",".join([expected] * (more + 1)) if unit else b"," * more)
     if not shape or not marks.startswith(expected) or marks.find(b"]", len(expected)) >= 0:
         return None
     return _Region(start, text.rfind(b"]", start, stop) + 1, shape)

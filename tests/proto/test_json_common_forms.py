@@ -1,0 +1,69 @@
+"""The messages that almost everyone sends take a short way through JSON: it gives what the long way gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from penstock.proto import Kind, Limits, Message, Meta, Payload, PayloadError, read_json_message, write_json_message
+from penstock.proto.jsonform import json_message
+from penstock.proto.jsontext import dumps
+
+dtypes: st.SearchStrategy[np.dtype[Any]] = st.sampled_from([np.dtype(code) for code in ("<f8", ">f8", "f4", "i8", "?")])
+arrays: st.SearchStrategy[Any] = st_numpy.arrays(dtypes, st_numpy.array_shapes(max_dims=3, max_side=4))
+metas = st.builds(
+    Meta,
+    puid=st.text(max_size=5),
+    request_path=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+    tags=st.dictionaries(st.text(max_size=3), st.floats() | st.none(), max_size=2),
+)
+
+
+@given(arrays, st.lists(st.text(max_size=4), max_size=3), st.sampled_from(["ndarray", "tensor"]), metas)
+def test_an_answer_is_the_same_text_either_way(array: Any, names: list[str], kind: str, meta: Meta) -> None:
+    if kind == "tensor":
+        array = array.astype(np.float64)
+    for value in (array, array.T, array[::-1]):
+        message = Message(Payload(Kind(kind), value, tuple(names)), meta)
+        assert write_json_message(message) == dumps(json_message(message))
+
+
+@pytest.mark.parametrize(
+    "form", ['"ndarray":[[1,2],[3,4]]', '"tensor":{"shape":[2,2],"values":[1,2,3,4]}', '"ndarray":[]']
+)
+def test_a_message_is_the_same_either_way(form: str) -> None:
+    short = read_json_message(b'{"data":{%s}}' % form.encode())
+    long = read_json_message(b'{"data":{%s,"names":null},"meta":{}}' % form.encode())
+    assert short.payload is not None
+    assert long.payload is not None
+    assert (short.payload.kind, short.payload.names, short.meta) == (long.payload.kind, long.payload.names, long.meta)
+    np.testing.assert_array_equal(short.payload.array, long.payload.array, strict=True)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"data":{"ndarray":null}}', '{"data":{"other":[1]}}', '{"data":[1]}', '{"x":{}}', "[]"]
+)
+def test_what_is_wrong_is_told(text: str) -> None:
+    with pytest.raises(PayloadError):
+        read_json_message(text.encode())
+
+
+def test_a_large_input_of_the_open_inference_protocol_makes_no_python_numbers() -> None:
+    from penstock.proto.inference import read_infer_json
+    from penstock.proto.numbertext import loads_numbers
+
+    array = np.random.default_rng(1).normal(size=(40, 30)).astype(np.float32)
+    entries = [
+        {"name": "flag", "datatype": "INT64", "shape": [1], "data": [7]},
+        {"name": "x", "datatype": "FP32", "shape": [40, 30], "data": array.astype(np.float64)},
+    ]
+    text = dumps({"inputs": entries})
+    assert isinstance(loads_numbers(text)["inputs"][1]["data"], np.ndarray)
+    flag, x = read_infer_json(text, None, Limits()).inputs
+    assert flag.array.tolist() == [7]
+    np.testing.assert_array_equal(x.array, array, strict=True)
