@@ -26,6 +26,7 @@ OK = ((b":status", b"200"), (b"content-type", b"x/y"))
 @dataclass(frozen=True, slots=True)
 class Kept:
     fields: Fields
+    most: int
     follows: bool = False
 
 
@@ -37,12 +38,13 @@ class Echo:
         self.at_once = True
         self.requests: list[tuple[Fields, bytes]] = []
         self.waiting: list[Stream] = []
+        self.most = 0
         self.refused: list[int] = []
         self.lost: list[int] = []
         self.parts: list[bytes] = []
 
     def head(self, fields: Fields) -> Kept:
-        return Kept(fields, follows=(b"x-follows", b"1") in fields)
+        return Kept(fields, self.most, follows=(b"x-follows", b"1") in fields)
 
     def begin(self, stream: Stream) -> None:
         stream.reader = self._part
@@ -92,6 +94,7 @@ class Peer:
     def __init__(self, limits: Limits) -> None:
         self.now = 100.0
         self.echo = Echo()
+        self.echo.most = limits.body
         self.connection = self.echo.connection = Connection(self.echo, limits, lambda: self.now)
         self.encoder, self.decoder = Encoder(), Decoder()
         self.answers: dict[int, Answer] = {}

@@ -32,6 +32,10 @@ class Kept(Protocol):
     def follows(self) -> bool:
         """Whether the body is taken as it comes: `Application.begin` is called before it."""
 
+    @property
+    def most(self) -> int:
+        """Bytes that ``content-length`` may say; more is refused at once."""
+
 
 class Application(Protocol):
     """What stands behind a connection."""
@@ -117,19 +121,19 @@ class Connection(Endpoint):
         if head is None:
             self._application.refuse(stream)
             return
-        if head.length is not None and not self._expect(stream, head.length):
+        if head.length is not None and not self._expect(stream, head):
             return
         if head.made.follows:
             self._application.begin(stream)
         if flags & frames.END_STREAM:
             self._complete(stream)
 
-    def _expect(self, stream: Stream, length: int) -> bool:
+    def _expect(self, stream: Stream, head: Head) -> bool:
         """Take note of ``content-length``; whether the body is wanted."""
-        if length < 0:
+        if head.made is None or head.length is None:
             raise StreamFailed(stream.number, Code.PROTOCOL_ERROR)
-        stream.expected = length
-        if length > self._limits.body:
+        stream.expected = head.length
+        if head.length > head.made.most:
             self.refuse_body(stream)
             return False
         return True

@@ -56,7 +56,7 @@ class GrpcCalls:
 
     def head(self, fields: Fields) -> GrpcHead:
         """What is known of a call before its message has come."""
-        return GrpcHead(self, fields, self._handlers, self._streams)
+        return GrpcHead(self, fields, self._handlers, self._streams, self._most + PREFIX)
 
     # ------------------------------------------------------------------ unary
 

@@ -42,13 +42,14 @@ class GrpcHead:
         metadata: as `Call` has it.
         deadline: seconds; None where the caller did not say.
         encoding: of messages that say that they are compressed.
+        most: bytes that a body may have.
         failure: what the call fails with, whatever its body is.
         is_broken: not even that can be said, RST_STREAM tells it.
     """
 
     __slots__ = (
         "calls", "deadline", "door", "encoding", "failure", "follows", "handler", "is_broken", "metadata", "method",
-        "stream_handler",
+        "most", "stream_handler",
     )  # fmt: skip
 
     def __init__(
@@ -57,8 +58,10 @@ class GrpcHead:
         fields: Fields,
         handlers: Mapping[str, tuple[str, RpcHandler]],
         streams: Mapping[str, StreamHandler],
+        most: int,
     ) -> None:
         self.calls = calls
+        self.most = most
         values = dict(fields)
         path = values[b":path"].decode("latin-1")
         self.handler: RpcHandler | None

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 class RestHead:
     """What the requests with one header block have in common."""
 
-    __slots__ = ("calls", "deadline", "follows", "found", "headers")
+    __slots__ = ("calls", "deadline", "follows", "found", "headers", "most")
 
     def __init__(self, calls: RestCalls, rest: Rest, fields: Fields) -> None:
         values = dict(fields)
         self.calls = calls
         self.deadline = None
         self.follows = False
+        self.most = rest.limits.message_bytes
         self.found = rest.find(values[b":method"], values[b":path"])
         self.headers = {name: value for name, value in fields if name[:1] != b":"}
         if b":authority" in values:
