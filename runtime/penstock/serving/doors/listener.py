@@ -133,9 +133,10 @@ class Entrance(asyncio.Protocol):
         self._data += data
         if len(self._data) < len(PREFACE) and PREFACE.startswith(self._data):
             return  # HTTP/2, or not: it cannot be told yet
-        line, ends, _ = self._data.partition(b"\n")
-        if ends and b" HTTP/" not in line:
-            self._transport.abort()  # neither: an answer in the words of either would not be understood
+        words = self._data.partition(b"\r\n")[0].split(b" ", 3)
+        if len(words) == 3 and not words[2].startswith(b"HTTP/") and b"\r\n" in self._data:
+            # By its request line (RFC 9112, 3) it speaks neither: an answer in either would not be understood.
+            self._transport.abort()
             return
         protocol = self._http2() if self._data.startswith(PREFACE) else self._http1()
         self._transport.set_protocol(protocol)

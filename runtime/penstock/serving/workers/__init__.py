@@ -1,0 +1,1 @@
+"""One model served by several processes: a parent that accepts and watches, and workers that answer."""
