@@ -143,6 +143,40 @@ def rest_server(port: int = 0, seen: Seen | None = None) -> RestServer:
     return RestServer(server.server_port, server.seen, server)
 
 
+ENGINES = ("penstock", "grpcio")
+# What a test has to ask for, or be parametrized by, to call over gRPC.
+_OVER_GRPC = frozenset({"grpc_echo", "echo", "start_grpc", "address", "secure", "scheme"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test that calls over gRPC runs with our own HTTP/2, then with grpcio's."""
+    if _OVER_GRPC & {*metafunc.fixturenames}:
+        metafunc.parametrize("engine", ENGINES, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Over REST there is one engine."""
+    items[:] = [item for item in items if not _is_twice(getattr(item, "callspec", None))]
+
+
+def _is_twice(spec: Any) -> bool:
+    rest = {"http", "https", "rest"}
+    return (
+        spec is not None
+        and spec.params.get("engine") == "grpcio"
+        and any(value in rest for value in spec.params.values() if isinstance(value, str))
+    )
+
+
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the clients of the test call through: its name."""
+    name = str(getattr(request, "param", ENGINES[0]))
+    if name == "grpcio":  # as where there is a proxy
+        monkeypatch.setattr("penstock.client._engines.names_proxy", lambda _: True)
+    return name
+
+
 @pytest.fixture
 def grpc_echo() -> Iterator[GrpcServer]:
     server = grpc_server()
