@@ -107,6 +107,7 @@ class Connection(Endpoint):
             head: Head | None = self._decoder.decode(block)
         except TooLarge:
             head = None
+            self._bother()
         if number <= self._highest:
             self._trailers(flags, number, head)
             return

@@ -28,6 +28,7 @@ STATIC: Final[tuple[Field, ...]] = tuple((bytes(name), bytes(value)) for name, v
 _STATIC_COUNT: Final = len(STATIC)
 _OVERHEAD: Final = 32  # that an entry counts beside its bytes, RFC 7541, 4.1
 _REMEMBERED: Final = 256
+_BOMB: Final = 4  # times the limit: read so far, so that the next block can be read, too; then the connection ends
 _LONGEST_INTEGER: Final = 5  # octets; more than 2^28 is no length or index that anybody needs
 
 
@@ -61,7 +62,7 @@ class FieldDecoder:
         """What ``made`` makes of a block's fields: the same object again, as long as nothing new was learnt.
 
         Raises:
-            ConnectionFailed: COMPRESSION_ERROR.
+            ConnectionFailed: COMPRESSION_ERROR; or ENHANCE_YOUR_CALM, several times ``list_bytes``.
             TooLarge: more than ``list_bytes``.
         """
         known = self._known.get(block)
@@ -109,6 +110,8 @@ class FieldDecoder:
             size += len(field[0]) + len(field[1]) + _OVERHEAD
             if size <= self._list_bytes:
                 fields.append(field)
+            elif size > self._list_bytes * _BOMB:
+                raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "header fields that are large beyond measure")
         return fields, size, learnt
 
     def _literal(self, block: bytes, at: int, mask: int) -> tuple[Field, int]:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     # What a handler takes: flags, stream, and where the payload lies (bytes, start, stop).
     Handlers = tuple[Callable[[int, int, bytes, int, int], None], ...]
 
-# Frames of one read before others have their turn: a quarter of a megabyte of frames of ten bytes would otherwise
-# hold everybody else up for 40 ms.
-_FRAMES_AT_ONCE: Final = 512
+# How much of one read is worked off before others have their turn: so many DATA frames, or a quarter of other frames,
+# or about a hundred small requests. A quarter of a megabyte of tiny frames would hold everybody else up for 40 ms.
+_TURN: Final = 512
+_COST: Final = 3  # more, of other frames
 _LARGEST_KEPT: Final = 1 << 15  # of the frames that are taken whole, which is all but DATA
 
 
@@ -74,7 +75,9 @@ class FrameReader:
             at = self._preface(data)
         unpack, largest = frames.HEAD.unpack_from, self._largest
         self.more = False
-        for _ in range(_FRAMES_AT_ONCE):
+        turn = _TURN
+        while turn > 0:
+            turn -= 1
             if self._data_left:
                 at = self._take_data(data, at, end)
             start = at + frames.HEAD_BYTES
@@ -93,6 +96,7 @@ class FrameReader:
                     at += self._begin_data(flags, number, data, start, size)
                 elif start + size <= end:
                     at = start + size
+                    turn -= _COST
                     self._handlers[kind](flags, number, data, start, at)
                 elif size <= _LARGEST_KEPT:
                     break

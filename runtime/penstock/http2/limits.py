@@ -32,7 +32,7 @@ class Limits:
     list: int = 32_768
     block: int = 32_768
     body: int = 64 << 20
-    bodies: int = 256 << 20
+    bodies: int = 128 << 20
     window: int = 1 << 20
     frame: int = 1 << 18
     nuisance: int = 2_000

@@ -10,6 +10,7 @@ from penstock.http2.frames import Code
 
 from .failures import info, told
 from .grpc_head import GRPC, UNKNOWN_METHOD, GrpcHead
+from .grpc_inflating import Inflating
 from .grpc_messages import PREFIX, only_message, prefix, too_large
 from .grpc_status import OK, Refused, Status
 from .grpc_streams import StreamCall
@@ -53,6 +54,7 @@ class GrpcCalls:
         self._streams = streams
         self._metrics = metrics
         self._most = message_bytes
+        self._inflating = Inflating(message_bytes)
 
     def head(self, fields: Fields) -> GrpcHead:
         """What is known of a call before its message has come."""
@@ -76,8 +78,10 @@ class GrpcCalls:
         head: GrpcHead = stream.head
         status = "CANCELLED"
         try:
-            message = only_message(stream, head.encoding, self._most)
+            message, is_compressed = only_message(stream, self._most)
             stream.chunks = []
+            if is_compressed:
+                message = await self._inflating.inflated(message, head.encoding)
             reply = await handler(Call(message, head.metadata, head.deadline))
             status = self._reply(http2, stream, reply)
         except Refused as refused:
@@ -133,7 +137,6 @@ class GrpcCalls:
             return
         call = StreamCall(
             stream,
-            head.encoding,
             lambda message: self._part(http2, stream, message),
             http2.taken,
             lambda stream: http2.reset(stream, Code.ENHANCE_YOUR_CALM),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GRPC: Final = b"application/grpc"
 UNKNOWN_METHOD: Final = Status("UNIMPLEMENTED", "Method not found!")
-_TIMEOUT: Final = re.compile(rb"([0-9]{1,18})([HMSmun])")
+_TIMEOUT: Final = re.compile(rb"([0-9]{1,18}) *([HMSmun])")
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _SHORTEST: Final = 1e-3  # second; less is over before anything was done
 _ENCODINGS: Final = (b"identity", b"gzip", b"deflate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Final
 
 from .grpc_status import Refused
@@ -12,12 +11,13 @@ if TYPE_CHECKING:
 
 PREFIX: Final = 5
 COMPRESSED: Final = 1  # the one flag
-# zlib's window sizes: with a gzip header, with a zlib header.
-_WINDOWS: Final = {b"gzip": 31, b"deflate": 15}
 
 
-def only_message(stream: Stream, encoding: bytes, most: int) -> bytes:
+def only_message(stream: Stream, most: int) -> tuple[bytes, bool]:
     """The message of a unary call, copied once; what comes behind it is passed over, as grpc's own server does.
+
+    Returns:
+        The message, and whether it is compressed.
 
     Raises:
         Refused: there is none, or it has more than ``most`` bytes.
@@ -39,7 +39,7 @@ def only_message(stream: Stream, encoding: bytes, most: int) -> bytes:
         message = b"".join((memoryview(first)[PREFIX:], *chunks[1:]))
     else:
         message = b"".join(chunks)[PREFIX:end]
-    return inflated(message, encoding, most) if first[0] & COMPRESSED else message
+    return message, bool(first[0] & COMPRESSED and message)
 
 
 def check_size(size: int, most: int) -> None:
@@ -51,26 +51,6 @@ def check_size(size: int, most: int) -> None:
 def too_large(size: int, most: int) -> str:
     """What grpc's own server says of a message of ``size`` bytes."""
     return f"SERVER: Received message larger than max ({size} vs. {most})"
-
-
-def inflated(message: bytes, encoding: bytes, most: int) -> bytes:
-    """The message as it was before it was compressed.
-
-    Raises:
-        Refused: it was not; or it gets larger than ``most`` bytes, which is known before it does.
-    """
-    if encoding not in _WINDOWS:
-        raise Refused("INTERNAL", "Compression bit set but no encoding configured")
-    inflater = zlib.decompressobj(_WINDOWS[encoding])
-    try:
-        plain = inflater.decompress(message, most + 1)
-    except zlib.error:
-        raise Refused("INTERNAL", "Decompression failed due to zlib error") from None
-    if len(plain) > most:
-        raise Refused("RESOURCE_EXHAUSTED", "Decompressed message larger than max")
-    if not inflater.eof:
-        raise Refused("INTERNAL", "Decompression failed due to zlib error")
-    return plain
 
 
 def prefix(size: int) -> bytes:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from .grpc_messages import COMPRESSED, PREFIX, check_size, inflated
+from .grpc_messages import COMPRESSED, PREFIX, check_size
+from .grpc_status import Refused
 
 if TYPE_CHECKING:
     from penstock.http2.streams import Stream
@@ -20,7 +21,6 @@ class StreamCall:
 
     Args:
         stream: its stream.
-        encoding: of messages that are compressed.
         send: sends a message.
         took: says that what came is taken.
         end: ends the call, because more came than is read.
@@ -29,14 +29,12 @@ class StreamCall:
     def __init__(
         self,
         stream: Stream,
-        encoding: bytes,
         send: Callable[[bytes], None],
         took: Callable[[Stream], None],
         end: Callable[[Stream], None],
     ) -> None:
         self.send = send
         self._stream = stream
-        self._encoding = encoding
         self._took = took
         self._end = end
         self._rest = b""
@@ -75,7 +73,9 @@ class StreamCall:
         if len(rest) < PREFIX + size:
             return None
         message, self._rest = rest[PREFIX : PREFIX + size], rest[PREFIX + size :]
-        return inflated(message, self._encoding, _MOST) if rest[0] & COMPRESSED else message
+        if rest[0] & COMPRESSED:
+            raise Refused("UNIMPLEMENTED", "messages of this method are not compressed")
+        return message
 
 
 StreamHandler = Callable[[StreamCall], Awaitable[None]]

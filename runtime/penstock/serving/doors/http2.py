@@ -31,7 +31,7 @@ _HELD: Final = 1 << 20
 _MOST_PIECES: Final = 1024
 # Above, pieces are written one by one; below, it is cheaper to join them.
 _JOINED: Final = 1 << 16
-_BODIES: Final = 1 << 30  # bytes of all requests that are not complete, on all connections
+_BODIES: Final = 256 << 20  # bytes of all requests that are not complete, on all connections
 _LINGER: Final = 0.3  # seconds in which the peer can close a connection that has been drained
 _TOO_MANY_FIELDS: Final = (
     literal(b"content-type", GRPC) + Status("RESOURCE_EXHAUSTED", "the header fields are larger than allowed").block()
