@@ -1,0 +1,114 @@
+"""`penstock serve` with its workers, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SERVE = """
+import sys, typer
+from penstock.cli import serve
+from penstock.proto import PenstockError
+app = typer.Typer()
+app.callback()(lambda: None)
+serve.register(app)
+try:
+    app()
+except PenstockError as error:
+    sys.exit(f"error: {error.message}")
+"""
+
+# Tells which process answered; sleeps as long as it is asked to.
+MODEL = """
+import os, time
+class SeldonWrapper:
+    def predict(self, X, names):
+        time.sleep(float(X[0][0]))
+        return [[os.getpid()]]
+"""
+
+
+@dataclass
+class Fleet:
+    """A running service: its parent, its addresses, and what it has logged so far."""
+
+    parent: subprocess.Popen[str]
+    grpc: str
+    http: str
+    log: Path
+
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process(self.parent.pid).children() if child.is_running()]
+
+    def client(self) -> httpx.Client:
+        """One with a connection of its own, which stays."""
+        return httpx.Client(base_url=self.http, timeout=60)
+
+    def requests(self) -> float:
+        """What Prometheus is told of predictions, by whichever worker."""
+        text = httpx.get(f"{self.http}/metrics", timeout=60).text
+        counts = re.findall(r'^penstock_requests_total\{.*method="predict",status="200"\} (\S+)$', text, re.MULTILINE)
+        return sum(map(float, counts))
+
+
+def asked(client: httpx.Client, seconds: float = 0.0) -> int:
+    """The process that answered."""
+    reply = client.post("/predict", json={"data": {"ndarray": [[seconds]]}})
+    assert reply.status_code == 200, reply.text
+    return int(reply.json()["data"]["ndarray"][0][0])
+
+
+@contextmanager
+def command(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """The command on any free ports; whatever is left of it is killed."""
+    log = folder / "log.txt"
+    options = ["serve", "--grpc-port", "0", "--http-port", "0", "--workers", "2", *arguments]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", SERVE, *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as parent,
+    ):
+        try:
+            yield parent, log
+        finally:
+            if parent.poll() is None:
+                for worker in psutil.Process(parent.pid).children(recursive=True):
+                    worker.kill()
+                parent.kill()
+
+
+@contextmanager
+def fleet(folder: Path, *arguments: str) -> Iterator[Fleet]:
+    """A service of two workers, announced."""
+    with command(folder, *arguments) as (parent, log):
+        assert parent.stdout is not None
+        line = parent.stdout.readline()
+        found = re.match(r"serving model grpc=(\S+) http=(\S+)$", line)
+        assert found, line + log.read_text()
+        yield Fleet(parent, found[1], found[2], log)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served") / "model"
+    folder.mkdir()
+    (folder / "SeldonWrapper.py").write_text(MODEL)
+    return folder
