@@ -102,7 +102,7 @@ class Http1(asyncio.Protocol):
         self._work: Steps | None = None
         self._running = self._answering = self._writing_paused = self._reading_paused = False
         self._deaf = False  # what comes is thrown away
-        self._ending = False  # nothing comes any more, or nothing more is wanted
+        self._ending = False  # what has come is answered, and nothing more is wanted
         self._unwritten = 0
         self._until = self._connections.now + _IDLE
         self._in_head = self._in_body = False
@@ -131,17 +131,12 @@ class Http1(asyncio.Protocol):
         self._connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
-        """Called by the event loop: whoever asked does not wait any more."""
+        """Called by the event loop: whoever asked, and has closed at least its half, does not wait."""
         self._connections.discard(self)
         self._deaf = True
         self._queue.clear()
         if self._work is not None:
             self._work.cancel()
-
-    def eof_received(self) -> bool:
-        """Called by the event loop: a caller that sends no more may still read."""
-        self._ending = True
-        return self._answering and self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
         """Called by the event loop: the peer does not read."""
