@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.proto import Kind, Message, Meta, Payload, PayloadError, read_message, write_message
+from penstock.proto import open_inference_pb2 as v2
 from penstock.proto import prediction_pb2 as pb
 from penstock.proto.arrays import array_of
+from penstock.proto.inference import read_infer_request
 from penstock.proto.limits import DEFAULT_LIMITS, Limits
 from penstock.proto.values import read_list
 
@@ -122,3 +124,30 @@ def test_answers_of_one_shape_do_not_share_their_bytes() -> None:
     assert struct.pack("<d", 1.0) in first
     assert struct.pack("<d", 3.0) in second
     assert struct.pack("<d", 1.0) not in second
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", ""]), st.integers(0, 3)), max_size=3),
+    st.sampled_from(["", "one", "two"]),
+    st.integers(0, 9),
+    st.booleans(),
+)
+def test_a_head_that_was_read_before_gives_each_request_its_own_numbers(
+    inputs: list[tuple[str, int]], request_id: str, seed: int, late: bool
+) -> None:
+    request = v2.ModelInferRequest(model_name="m", id=request_id)
+    raws = []
+    for index, (name, size) in enumerate(inputs):
+        request.inputs.add(name=name, datatype="FP32", shape=[size])
+        raws.append(np.random.default_rng(seed + index).random(size, np.float32).tobytes())
+    if not late:
+        request.raw_input_contents.extend(raws)
+    body = request.SerializeToString()
+    if late:  # raw contents before all else, as nobody writes them
+        raw_first = v2.ModelInferRequest(raw_input_contents=raws)
+        body = raw_first.SerializeToString() + body
+    for _ in range(2):
+        read = read_infer_request(body, DEFAULT_LIMITS)
+        assert (read.model_name, read.id) == ("m", request_id)
+        assert [tensor.name for tensor in read.inputs] == [name for name, _ in inputs]
+        assert [tensor.array.tobytes() for tensor in read.inputs] == raws

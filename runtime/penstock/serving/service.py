@@ -108,7 +108,8 @@ class Service:
             PenstockError: as `predict`; ModelInputError for an output that is not there.
         """
         answer = await self._ask(self.model.infer(inputs), deadline)
-        self.metrics.model.observe(answer.metrics, "infer")
+        if answer.metrics:
+            self.metrics.model.observe(answer.metrics, "infer")
         tensors = self.model.tensors(answer)
         return _chosen(tensors, outputs) if outputs else tensors
 
