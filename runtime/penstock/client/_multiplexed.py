@@ -80,8 +80,7 @@ class MultiplexedConnection(asyncio.Protocol):
         while http2.more and not http2.ended:
             http2.feed(b"")
         self._tell()
-        if http2.out:
-            self._flush()
+        self._flush()
         if not http2.is_open:
             self._hang_up()
 
@@ -112,9 +111,7 @@ class MultiplexedConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._is_flushing = False
-        out = self._http2.out
-        if out and not self._is_paused:
-            self._http2.out = []
+        while not self._is_paused and (out := self._http2.to_send()):
             if len(out) == 1:
                 self._transport.write(out[0])
             else:

@@ -130,15 +130,17 @@ def reply(exchange: Exchange, call: Call, address: Address) -> bytes:
     if exchange.failed is not None:
         raise broken(exchange.failed, address, call)
     head: Told = exchange.head
-    trailers: Told = exchange.trailers
+    trailers: Told = head if exchange.trailers is None else exchange.trailers
     if trailers.status != 0:
         if trailers.status is None or (head.http_status != 200 and not head.is_grpc):
             raise refused(head.http_status, address, is_grpc=head.is_grpc)
         raise said(trailers.status, trailers.message, trailers.retry_after, address, call)
     chunks = exchange.chunks
-    first = chunks[0] if chunks else b""
-    if len(first) < PREFIX and len(chunks) > 1:
-        chunks = [first := b"".join(chunks)]
+    if not chunks or len(chunks[0]) < PREFIX:
+        chunks = [exchange.body()]
+    first = chunks[0]
     if first[:1] != b"\0" or int.from_bytes(first[1:PREFIX]) != exchange.size - PREFIX:
         raise not_one_message(address)
-    return first[PREFIX:] if len(chunks) == 1 else b"".join((memoryview(first)[PREFIX:], *chunks[1:]))
+    if len(chunks) == 1 and isinstance(first, bytes):
+        return first[PREFIX:]
+    return b"".join((memoryview(first)[PREFIX:], *chunks[1:]))

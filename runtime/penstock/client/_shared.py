@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from penstock.http2.exchanges import Exchange, Request
 
 _READ: Final = 1 << 16  # bytes; more than 128 KiB would be mapped and unmapped by the C library each time
-_WRITTEN: Final = 1 << 18
 _LATER: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 SILENCE: Final = 5.0  # seconds; a connection that was silent for so long while somebody waited in vain is given up
 
@@ -141,13 +140,11 @@ class SharedConnection:
         self._tell()
 
     def _flush(self) -> None:
-        http2 = self._http2
-        if not (http2.out or self._unsent) or self._is_closed:
+        if self._is_closed:
             return
         try:
-            while self._unsent or http2.out:
-                # What was offered once must be offered again as it was: TLS has begun to encrypt it.
-                offered = self._unsent or self._next_piece()
+            # What was offered once must be offered again as it was: TLS has begun to encrypt it.
+            while offered := self._unsent or b"".join(self._http2.to_send()):
                 self._unsent = offered
                 sent = self._socket.send(offered)
                 self._unsent = b"" if sent == len(offered) else memoryview(offered)[sent:]
@@ -156,21 +153,9 @@ class SharedConnection:
             return
         except OSError as error:
             self._unsent = b""
-            http2.out = []
-            http2.lose(error.strerror or str(error))
+            self._http2.lose(error.strerror or str(error))
             self._tell()
         self._ready.unwatch_writing()
-
-    def _next_piece(self) -> bytes | memoryview:
-        out = self._http2.out
-        size = count = 0
-        for piece in out:
-            if count and size + len(piece) > _WRITTEN:
-                break
-            size += len(piece)
-            count += 1
-        pieces, self._http2.out = out[:count], out[count:]
-        return pieces[0] if count == 1 else b"".join(pieces)
 
     def _tell(self) -> None:
         over = self._http2.over

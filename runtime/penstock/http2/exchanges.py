@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
+from .streams import Stream
+
 
 class Failure(Enum):
     """Why there is no answer."""
@@ -32,43 +34,21 @@ class Failed(NamedTuple):
     is_unseen: bool = False
 
 
-class Exchange:
-    """What a connection keeps of a request until its answer is there.
+class Exchange(Stream):
+    """A request until its answer is there; ``head``, ``chunks`` and ``size`` are the answer's.
 
     Attributes:
-        number: the stream's identifier; 0 as long as the request waits for its turn.
-        window: bytes that the peer still takes.
-        unsent: what of the body waits for the window.
-        head: what was made of the first header block of the answer.
-        trailers: what was made of the last; the same as ``head`` where there was only one.
-        chunks: the body of the answer.
-        size: bytes in ``chunks``.
+        trailers: what was made of the header block behind the body; None where there was none.
         failed: set where the answer will not come.
         is_over: the answer is complete, or has failed.
         waiter: whoever waits; the caller's own.
     """
 
-    __slots__ = (
-        "chunks",
-        "failed",
-        "head",
-        "is_over",
-        "number",
-        "size",
-        "trailers",
-        "unsent",
-        "waiter",
-        "window",
-    )
+    __slots__ = ("failed", "is_over", "trailers", "waiter")
 
     def __init__(self) -> None:
-        self.number = 0
-        self.window = 0
-        self.unsent: list[memoryview] = []
-        self.head: Any = None
+        super().__init__(0, None, 0, 0)
         self.trailers: Any = None
-        self.chunks: list[bytes] = []
-        self.size = 0
         self.failed: Failed | None = None
         self.is_over = False
         self.waiter: Any = None
@@ -86,11 +66,11 @@ class Request(NamedTuple):
     Attributes:
         fields: those that come again with each request.
         block: a header block of literals, behind these.
-        start: the start of the body.
+        lead: the start of the body.
         body: the rest of it, apart so that a large one need not be copied.
     """
 
     fields: tuple[tuple[bytes, bytes], ...]
     block: bytes
-    start: bytes
+    lead: bytes
     body: bytes

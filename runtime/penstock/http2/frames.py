@@ -70,6 +70,14 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload
 
 
+def long_head(stream: int, flags: int, block: bytes, largest: int) -> bytes:
+    """A header block that needs more than one frame: HEADERS with ``flags``, and CONTINUATION (RFC 9113, 6.10)."""
+    pieces = [block[at : at + largest] for at in range(0, len(block), largest)]
+    more = [frame(CONTINUATION, 0, stream, piece) for piece in pieces[1:-1]]
+    last = frame(CONTINUATION, END_HEADERS, stream, pieces[-1])
+    return b"".join((frame(HEADERS, flags & ~END_HEADERS, stream, pieces[0]), *more, last))
+
+
 def settings(values: dict[Setting, int]) -> bytes:
     """A SETTINGS frame."""
     return frame(SETTINGS, 0, 0, b"".join(key.to_bytes(2) + value.to_bytes(4) for key, value in values.items()))

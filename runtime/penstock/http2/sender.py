@@ -80,7 +80,10 @@ class Sender:
         if trailers is not None:
             last = pack(len(trailers) >> 8, len(trailers) & 0xFF, frames.HEADERS, 5, number) + trailers
         first = frames.END_HEADERS if size or last else frames.END_HEADERS | frames.END_STREAM
-        begin = pack(len(head) >> 8, len(head) & 0xFF, frames.HEADERS, first, number) + head
+        if len(head) <= self.frame:
+            begin = pack(len(head) >> 8, len(head) & 0xFF, frames.HEADERS, first, number) + head
+        else:
+            begin = frames.long_head(number, first, head, self.frame)
         if not size:
             self.out.append(begin + last)
             return True
