@@ -55,13 +55,22 @@ def scan(data: bytes, start: int, stop: int) -> Iterator[Field]:
     """
     at = start
     while at < stop:
-        tag, at = read_varint(data, at, stop)
+        # Almost all tags and sizes are one byte; a call of `read_varint` for each would take as long as all the rest.
+        tag = data[at]
+        if tag < 0x80:
+            at += 1
+        else:
+            tag, at = read_varint(data, at, stop)
         number, wire_type = tag >> 3, tag & 7
         value = 0
         begin = at
         if wire_type == LENGTH:
-            size, begin = read_varint(data, at, stop)
-            at = begin + size
+            if at < stop and data[at] < 0x80:
+                begin = at + 1
+                at = begin + data[at]
+            else:
+                size, begin = read_varint(data, at, stop)
+                at = begin + size
         elif wire_type == VARINT:
             value, at = read_varint(data, at, stop)
         elif wire_type == FIXED64:
