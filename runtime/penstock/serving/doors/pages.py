@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from functools import cache
 from typing import TYPE_CHECKING
 
 from penstock.proto.jsontext import dumps
 from penstock.serving import exposition
 
 from .exchange import HTML, TEXT, Door, Response, Route
-from .openapi import document
 from .seldon_rest import failure
 
 if TYPE_CHECKING:
@@ -29,16 +28,28 @@ _POLICY = (
 
 def pages_door(service: Service, doors: Sequence[Door]) -> Door:
     """The routes beside the protocols; they describe ``doors`` and themselves."""
-    page = files(__package__).joinpath("page.html").read_bytes()
+
+    # Made when asked for: few services ever are, and a start should be short.
+    @cache
+    def described() -> bytes:
+        from .openapi import document
+
+        return dumps(document(service, [*doors, door]))
+
+    @cache
+    def page() -> bytes:
+        from importlib.resources import files
+
+        return files(__package__).joinpath("page.html").read_bytes()
 
     async def metrics(_request: Request) -> Response:
         return Response(await service.exposition(), content_type=exposition.CONTENT_TYPE)
 
     async def openapi(_request: Request) -> Response:
-        return Response(described)
+        return Response(described())
 
     async def documentation(_request: Request) -> Response:
-        return Response(page, content_type=HTML, headers=((b"content-security-policy", _POLICY),))
+        return Response(page(), content_type=HTML, headers=((b"content-security-policy", _POLICY),))
 
     async def redirect(_request: Request) -> Response:
         return Response(b"", 308, TEXT, headers=((b"location", b"doc/"),))
@@ -50,5 +61,4 @@ def pages_door(service: Service, doors: Sequence[Door]) -> Door:
         Route(_GET, "/api/v1.0/doc", "documentation", redirect),
     ]
     door = Door("pages", routes, failure)
-    described = dumps(document(service, [*doors, door]))
     return door
