@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import trees
 from bench.ways import Way
 from tests.peers.environments import environment
 from tests.peers.programs import program
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _PROGRAMS = Path(__file__).with_name("peers")
 _WRAPPER = Path(__file__).parent / "model" / "SeldonWrapper.py"
 _LOOPBACK = Path(__file__).parents[1] / "tests" / "peers" / "loopback.py"
-_SECONDS = 180.0  # that a start may take; Ray's took 75 on two cores
+_SECONDS = 180  # that a start may take; Ray's took 75 on two cores
 REFERENCE, OURS = "seldon-core", "penstock"
 
 
@@ -109,7 +110,12 @@ def started(launch: Launch, site: Site, answers: Callable[[Server], bool], prefi
     with program(
         command, log=log, ready=partial(answers, server), folder=site.folder, variables=variables, seconds=_SECONDS
     ) as group:
-        yield Server(server.grpc, server.rest, group)
+        try:
+            yield Server(server.grpc, server.rest, group)
+        finally:
+            strays = trees.processes(group)
+    # Most end with their group; BentoML's and Ray's workers have made one of their own.
+    trees.end(strays)
 
 
 def site(model: Path, folder: Path, options: Sequence[str] = ()) -> Site:
@@ -194,7 +200,9 @@ def _ray(at: Site) -> Launch:
         {
             "RAY_AUTH_MODE": "disabled",
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Its own time-outs for its parts to start are too short for one core that is not quite free.
             "RAY_raylet_start_wait_time_s": str(_SECONDS),
+            "RAY_agent_register_timeout_ms": str(1000 * _SECONDS),
         },
     )
 

@@ -42,7 +42,8 @@ def write(result: Result) -> Path:
 def _text(result: Result, pictures: str) -> str:
     machine, settings = result["machine"], result["settings"]
     told = [
-        f"# Speed\n\nWritten by `just bench --full`; how it measures is in [bench.md](bench.md). All rounds and versions are in\n`bench/results/latest.json`."
+        "# Speed\n\nWritten by `just bench --full`; how it measures is in [bench.md](bench.md). All rounds and versions "
+        "are in\n`bench/results/latest.json`."
     ]
     told.append(
         f"Medians of {settings['rounds']} rounds in which the servers took turns, {settings['seconds']:g} s each, "
@@ -138,11 +139,11 @@ def _setups(result: Result) -> str:
 
 
 def _missing(missing: Iterable[Mapping[str, str]]) -> str:
-    return "\n".join(f"- {each['server']}, {each['what']}: {_first_line(each['why'])}" for each in missing)
+    return "\n".join(f"- {each['server']}, {each['what']}: {_last_line(each['why'])}" for each in missing)
 
 
-def _first_line(text: str) -> str:
-    return next((line for line in text.splitlines() if line.strip()), "")[:300]
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")[:300]
 
 
 def _pictures(result: Result) -> Iterable[str]:

@@ -58,8 +58,8 @@ class Found:
 
     def miss(self, who: str, what: str, why: object) -> None:
         """Tell it, and keep it."""
-        text = str(why).strip()[:1500]
-        print(f"  {who}, {what}: not measured: {text[:300]}", flush=True)
+        text = str(why).strip()[-1500:]
+        print(f"  {who}, {what}: not measured: …{text[-400:]}", flush=True)
         self.missing.append({"server": who, "what": what, "why": text})
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ ([0-9a-f]+) \S+ (\d+)\s*(.*)")
 _FIELDS = ("Rss:", "Pss:", "Anonymous:")
@@ -27,7 +27,7 @@ def alive(group: int) -> bool:
 def cpu_seconds(group: int) -> float:
     """User and system, of all processes of the server since each began."""
     used = 0.0
-    for process in _processes(group):
+    for process in processes(group):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             used += times.user + times.system
@@ -43,7 +43,7 @@ def memory_mb(group: int) -> float:
     """
     memory = 0
     files: dict[tuple[str, str], int] = defaultdict(int)
-    for process in _processes(group):
+    for process in processes(group):
         with suppress(OSError):
             for file, rss, pss, anonymous in _mappings(process.pid):
                 if file is None:
@@ -69,8 +69,15 @@ def _mappings(process: int) -> Iterator[tuple[tuple[str, str] | None, int, int, 
                 yield file, sizes["Rss:"], sizes["Pss:"], sizes["Anonymous:"]
 
 
-def _processes(group: int) -> list[psutil.Process]:
-    """All but the first, which only holds the others."""
+def end(some: Iterable[psutil.Process]) -> None:
+    """What still runs of these, and is still what it was."""
+    for process in some:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def processes(group: int) -> list[psutil.Process]:
+    """Those of a server; all but the first, which only holds the others."""
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(group).children(recursive=True)
     return []

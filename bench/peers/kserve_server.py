@@ -31,10 +31,9 @@ class Onnx(kserve.Model):  # type: ignore[misc]
         rows = request.inputs[0].as_numpy().astype(np.float32, copy=False)
         (answer,) = self.session.run(None, {self.input: rows})
         output = InferOutput(name=self.output, shape=list(answer.shape), datatype="FP32")
-        wanted = request.request_outputs or []
-        binary = request.from_grpc or any((one.parameters or {}).get("binary_data") for one in wanted)
-        output.set_data_from_numpy(answer, binary_data=binary)
-        return InferResponse(request.id or "1", "model", [output])
+        wanted = request.request_outputs
+        output.set_data_from_numpy(answer, binary_data=request.from_grpc or bool(wanted and wanted[0].binary_data))
+        return InferResponse(request.id or "1", "model", [output], requested_outputs=wanted)
 
 
 def main(path: str, grpc_port: str, http_port: str) -> None:
