@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,6 +117,24 @@ def test_protobuf_reads_a_plain_meta_as_it_was_meant(puid: str, path: dict[str, 
         assert written.meta.puid == puid
         assert dict(written.meta.requestPath) == path
         assert written.HasField("meta") is bool(puid or path)
+        assert read_message(written.SerializeToString()).meta == Meta(puid, request_path=path)
+
+
+@given(st.binary(max_size=30) | st.binary(max_size=12).map(lambda rest: b"\x0a\x01p\x22\x06\x0a\x01a\x12\x01b" + rest))
+def test_a_meta_is_read_as_protobuf_reads_it(encoded: bytes) -> None:
+    try:
+        expected = pb.Meta.FromString(encoded)
+    except DecodeError:
+        with pytest.raises(PayloadError):
+            read_message(b"\x12" + bytes([len(encoded)]) + encoded)
+        return
+    try:
+        meta = read_message(b"\x12" + bytes([len(encoded)]) + encoded).meta
+    except PayloadError:
+        assert expected.tags  # a tag without a value is no tag
+        return
+    assert (meta.puid, meta.request_path) == (expected.puid, dict(expected.requestPath))
+    assert meta.routing == dict(expected.routing)
 
 
 def test_answers_of_one_shape_do_not_share_their_bytes() -> None:

@@ -7,6 +7,7 @@ Field numbers: Meta 1 puid, 2 tags, 3 routing, 4 requestPath, 5 metrics; a map's
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,12 +18,14 @@ from . import prediction_pb2 as pb
 from .errors import PayloadError
 from .payload import Meta, Metric, Status
 from .values import read_value, text_bytes, write_value
-from .wire import varint
+from .wire import LENGTH, varint
 
 if TYPE_CHECKING:
     from .limits import Limits
 
 _METRIC_TYPES = ("COUNTER", "GAUGE", "TIMER")
+_PUID, _PATH = 1 << 3 | LENGTH, 4 << 3 | LENGTH
+_KEY, _VALUE = 1 << 3 | LENGTH, 2 << 3 | LENGTH
 _M = TypeVar("_M", bound=ProtobufMessage)
 # Entries of the path as they are on the wire: a service adds the same one to every message.
 _entries: dict[tuple[str, str], bytes] = {}
@@ -39,6 +42,9 @@ def read_meta(data: bytes, limits: Limits) -> Meta:
         raise PayloadError(
             f"meta has {len(data):,} bytes, more than the {limits.meta_bytes:,} allowed", code="META_TOO_LARGE"
         )
+    plain = _read_plain(data)
+    if plain is not None:
+        return plain
     meta = parse(pb.Meta, data, "meta")
     return Meta(
         puid=meta.puid,
@@ -47,6 +53,32 @@ def read_meta(data: bytes, limits: Limits) -> Meta:
         request_path=dict(meta.requestPath),
         metrics=tuple(_read_metric(metric) for metric in meta.metrics),
     )
+
+
+def _read_plain(data: bytes) -> Meta | None:
+    """A puid and the entries of the path, in this order and none of them long; None where there is anything else."""
+    puid, path, at, end = "", dict[str, str](), 0, len(data)
+    try:
+        if data[0] == _PUID and data[1] < 0x80:
+            at = 2 + data[1]
+            puid = data[2:at].decode()
+        while at < end and data[at] == _PATH and data[at + 1] < 0x80:
+            start, at = at + 2, at + 2 + data[at + 1]
+            key, image = _read_entry(data[start:at])
+            path[key] = image
+    except (IndexError, ValueError):
+        return None
+    return Meta(puid, request_path=path) if at == end else None
+
+
+@lru_cache(256)
+def _read_entry(data: bytes) -> tuple[str, str]:
+    """ValueError or IndexError where it is not a short key and a short value."""
+    start, value = 2, 2 + data[1]
+    stop = value + 2 + data[value + 1]
+    if data[0] != _KEY or data[value] != _VALUE or data[1] >= 0x80 or data[value + 1] >= 0x80 or stop != len(data):
+        raise ValueError
+    return data[start:value].decode(), data[value + 2 : stop].decode()
 
 
 def _tag(value: ProtobufMessage, limits: Limits) -> object:
