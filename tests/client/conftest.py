@@ -150,7 +150,7 @@ _OVER_GRPC = frozenset({"grpc_echo", "echo", "start_grpc", "address", "secure", 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that calls over gRPC runs with our own HTTP/2, then with grpcio's."""
-    if _OVER_GRPC & {*metafunc.fixturenames}:
+    if _OVER_GRPC & {*metafunc.fixturenames} and not metafunc.module.__name__.endswith("test_own_engine"):
         metafunc.parametrize("engine", ENGINES, indirect=True)
 
 
