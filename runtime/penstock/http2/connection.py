@@ -66,11 +66,13 @@ class Head(NamedTuple):
         fields: its fields.
         length: see `malformed`.
         made: the application's own; None where this is no request.
+        is_simple: a request like most: it says no length, and its body is taken when it is complete.
     """
 
     fields: Fields
     length: int | None
     made: Any
+    is_simple: bool
 
 
 class Connection(Endpoint):
@@ -101,6 +103,26 @@ class Connection(Endpoint):
         )
 
     # ------------------------------------------------------------------ requests
+
+    def _on_headers(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
+        # The way of nearly all calls: a block that came before, of a request that opens a stream and has a body.
+        if flags == frames.END_HEADERS and number > self._highest and number & 1:
+            head: Head | None = self._decoder.known.get(data[start:stop])
+            if (
+                head is not None
+                and head.is_simple
+                and self._last_accepted is None
+                and len(self.streams) < self._limits.streams
+            ):
+                self._highest = number
+                stream = Stream(number, head.made, self.sender.initial, self._limits.window, self._now)
+                stream.is_simple = True
+                self.streams[number] = stream
+                return
+        super()._on_headers(flags, number, data, start, stop)
+
+    def _whole(self, stream: Stream) -> None:
+        self._application.request(stream)
 
     def _block_over(self, flags: int, number: int, block: bytes) -> None:
         try:
@@ -141,7 +163,10 @@ class Connection(Endpoint):
 
     def _head(self, fields: Fields) -> Head:
         length = malformed(fields)
-        return Head(fields, length, None if length is not None and length < 0 else self._application.head(fields))
+        if length is not None and length < 0:
+            return Head(fields, length, None, is_simple=False)
+        made = self._application.head(fields)
+        return Head(fields, length, made, is_simple=length is None and not made.follows)
 
     def _trailers(self, flags: int, number: int, head: Head | None) -> None:
         stream = self.streams.get(number)
@@ -192,9 +217,14 @@ class Connection(Endpoint):
             body: the rest of it; both may be empty.
             trailers: header block behind the body, of literals; None where there is none.
         """
-        if self.streams.get(stream.number) is stream:
-            head = self.encoder.encode(fields)
-            if self.sender.send(stream, head + more if more else head, lead, body, trailers):
+        number = stream.number
+        if self.streams.get(number) is not stream:
+            return
+        head = self.encoder.encode(fields)
+        if self.sender.send(stream, head + more if more else head, lead, body, trailers):
+            if stream.has_all:
+                del self.streams[number]
+            else:
                 self._sent(stream)
 
     def part(self, stream: Stream, fields: Fields, body: bytes) -> None:

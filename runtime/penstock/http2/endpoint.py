@@ -95,6 +95,10 @@ class Endpoint(FrameReader):
         """The peer's message is complete."""
         raise NotImplementedError
 
+    def _whole(self, stream: Stream) -> None:
+        """The peer's message is complete, and came in one piece."""
+        raise NotImplementedError
+
     def refuse_body(self, stream: Stream) -> None:
         """A body is above the limit; the rest of it is passed over."""
         raise NotImplementedError
@@ -134,6 +138,7 @@ class Endpoint(FrameReader):
                 return 0  # it was on its way when we gave the stream up
             raise StreamFailed(number, Code.FLOW_CONTROL_ERROR if stream and not stream.has_all else Code.STREAM_CLOSED)
         stream.room -= size
+        stream.is_simple = False
         self._data, self._data_left, self._data_pad = stream, size - taken, pad
         if size - pad - taken == 0 and not self._data_ends:
             self._bother()
@@ -153,6 +158,24 @@ class Endpoint(FrameReader):
             if not self._data_left and self._data is stream:
                 self._data_over(stream)
         return stop
+
+    def _take_whole(self, number: int, data: bytes, start: int, size: int) -> bool:
+        stream = self.streams.get(number)
+        if (
+            stream is None
+            or not stream.is_simple
+            or size > stream.room
+            or size > self._limits.body
+            or self._handlers is not self._ready
+        ):
+            return False
+        self._count_received(size)
+        stream.chunks = [data[start : start + size]]
+        stream.size = size
+        stream.has_all = True
+        stream.is_simple = False
+        self._whole(stream)
+        return True
 
     def _take_body(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
         size = stop - start

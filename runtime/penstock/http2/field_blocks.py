@@ -56,7 +56,7 @@ class FieldDecoder:
         self._entries: deque[Field] = deque()
         self._bytes = 0
         self._made = made
-        self._known: dict[bytes, Any] = {}
+        self.known: dict[bytes, Any] = {}
 
     def decode(self, block: bytes) -> Any:
         """What ``made`` makes of a block's fields: the same object again, as long as nothing new was learnt.
@@ -65,7 +65,7 @@ class FieldDecoder:
             ConnectionFailed: COMPRESSION_ERROR; or ENHANCE_YOUR_CALM, several times ``list_bytes``.
             TooLarge: more than ``list_bytes``.
         """
-        known = self._known.get(block)
+        known = self.known.get(block)
         if known is not None:
             return known
         try:
@@ -76,9 +76,9 @@ class FieldDecoder:
             raise TooLarge
         told = self._made(tuple(fields))
         if not learnt:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[block] = told
+            if len(self.known) >= _REMEMBERED:
+                self.known.clear()
+            self.known[block] = told
         return told
 
     def _read(self, block: bytes) -> tuple[list[Field], int, bool]:
@@ -132,14 +132,14 @@ class FieldDecoder:
 
     def _learn(self, field: Field) -> None:
         size = len(field[0]) + len(field[1]) + _OVERHEAD
-        self._known.clear()
+        self.known.clear()
         self._evict(self._most - size)
         if size <= self._most:
             self._entries.appendleft(field)
             self._bytes += size
 
     def _evict(self, most: int) -> None:
-        self._known.clear()
+        self.known.clear()
         while self._entries and self._bytes > most:
             name, value = self._entries.pop()
             self._bytes -= len(name) + len(value) + _OVERHEAD

@@ -80,21 +80,21 @@ class Sender:
         if trailers is not None:
             last = pack(len(trailers) >> 8, len(trailers) & 0xFF, frames.HEADERS, 5, number) + trailers
         first = frames.END_HEADERS if size or last else frames.END_HEADERS | frames.END_STREAM
-        if len(head) <= self.frame:
+        if len(head) <= frames.DEFAULT_FRAME:
             begin = pack(len(head) >> 8, len(head) & 0xFF, frames.HEADERS, first, number) + head
         else:
-            begin = frames.long_head(number, first, head, self.frame)
+            begin = frames.long_head(number, first, head, frames.DEFAULT_FRAME)
         if not size:
             self.out.append(begin + last)
             return True
         if size <= stream.window and size <= self.window and size <= self.room and size <= self.frame:
             self.window -= size
             self.room -= size
-            begin += pack(size >> 8, size & 0xFF, frames.DATA, 0 if last else frames.END_STREAM, number) + lead
+            data = pack(size >> 8, size & 0xFF, frames.DATA, 0 if last else frames.END_STREAM, number)
             if size < _COPIED:
-                self.out.append(begin + body + last)
+                self.out.append(b"".join((begin, data, lead, body, last)))
             else:
-                self.out += (begin, body, last)
+                self.out += (begin + data + lead, body, last)
             return True
         self.out.append(begin)
         return self._wait(stream, Unsent(lead, memoryview(body), last))

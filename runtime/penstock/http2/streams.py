@@ -22,6 +22,7 @@ class Stream:
         size: bytes in ``chunks``.
         expected: what ``content-length`` says; -1 where it is not there.
         has_begun: the head of our message has left, and parts of it follow.
+        is_simple: nothing of the body has come, and nothing is to be looked at when it does.
         has_all: the peer has ended its side.
         window: bytes that the peer still takes.
         room: bytes that we have still allowed the peer to send.
@@ -34,8 +35,8 @@ class Stream:
     """
 
     __slots__ = (
-        "chunks", "expected", "has_all", "has_begun", "head", "number", "opened", "reader", "reset", "room", "seen",
-        "size", "unsent", "window", "work",
+        "chunks", "expected", "has_all", "has_begun", "head", "is_simple", "number", "opened", "reader", "reset",
+        "room", "seen", "size", "unsent", "window", "work",
     )  # fmt: skip
 
     def __init__(self, number: int, head: Any, window: int, room: int, opened: float = 0.0) -> None:
@@ -44,7 +45,7 @@ class Stream:
         self.chunks: list[bytes | memoryview | bytearray] = []
         self.size = 0
         self.expected = -1
-        self.has_all = self.has_begun = False
+        self.has_all = self.has_begun = self.is_simple = False
         self.window = window
         self.room = room
         self.unsent: Unsent | None = None

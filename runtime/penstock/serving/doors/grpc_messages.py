@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from .grpc_status import Refused
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from penstock.http2.streams import Stream
 
 PREFIX: Final = 5
+_PREFIX: Final = Struct(">BL")
 COMPRESSED: Final = 1  # the one flag
 
 
@@ -23,6 +25,10 @@ def only_message(stream: Stream, most: int) -> tuple[bytes, bool]:
         Refused: there is none, or it has more than ``most`` bytes.
     """
     chunks = stream.chunks
+    if len(chunks) == 1 and PREFIX <= stream.size <= most:
+        flag, size = _PREFIX.unpack_from(chunks[0])
+        if size + PREFIX == stream.size and not flag:
+            return bytes(chunks[0][PREFIX:]), False
     if not chunks or len(chunks[0]) < PREFIX:
         chunks = [b"".join(chunks)]
     first = chunks[0]

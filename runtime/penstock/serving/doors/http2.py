@@ -57,6 +57,7 @@ class Http2(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._flushing = False
         self._paused = self._deaf = self._draining = self._lingering = False
+        self._is_odd = False  # any of these
         self._unwritten = (0, 0.0)
         self._transport: asyncio.Transport
         self._connection = Connection(self, door.limits, self._loop.time, door.budget)
@@ -93,7 +94,7 @@ class Http2(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the event loop: the peer does not read."""
-        self._paused = True
+        self._paused = self._is_odd = True
         self._sender.room = 0
         self._unwritten = (self._transport.get_write_buffer_size(), self._connections.now)
 
@@ -106,7 +107,12 @@ class Http2(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Write what there is, as far as the peer reads."""
-        sender = self._sender
+        connection, sender = self._connection, self._sender
+        if not (sender.waiting or self._is_odd or connection.ended or connection.more):
+            if sender.out:
+                self._write()
+            self._flushing = False
+            return
         self._flushing = True  # the transport may call back
         while not self._transport.is_closing():
             if sender.waiting:
@@ -116,6 +122,7 @@ class Http2(asyncio.Protocol):
             self._write()
         self._flushing = False
         self._listen()
+        self._is_odd = self._paused or self._deaf or self._draining
         if self._connection.ended:
             self._transport.close()
         elif self._draining and not self._connection.streams and not self._lingering:
@@ -125,7 +132,8 @@ class Http2(asyncio.Protocol):
     def _write(self) -> None:
         sender = self._sender
         out, sender.out = sender.out, []
-        size, sender.room = self._door.limits.turn - sender.room, self._door.limits.turn
+        turn = self._door.limits.turn
+        size, sender.room = turn - sender.room, turn
         if len(out) == 1:
             self._transport.write(out[0])
         elif size < _JOINED:
@@ -202,7 +210,7 @@ class Http2(asyncio.Protocol):
             body: the rest of it.
             trailers: header block behind the body; None where there is none.
         """
-        if body and self._sender.held + len(body) > self._door.limits.held:
+        if self._sender.held and self._sender.held + len(body) > self._door.limits.held:
             return False
         self._connection.answer(stream, fields, more, lead, body, trailers)
         if not self._flushing:
@@ -248,7 +256,7 @@ class Http2(asyncio.Protocol):
 
     def drain(self) -> None:
         """Take nothing new, answer what came."""
-        self._draining = True
+        self._draining = self._is_odd = True
         self._connection.go_away()
         self._flush()
 
