@@ -48,7 +48,8 @@ class Kind(StrEnum):
         return self in _ARRAY_KINDS
 
 
-_ARRAY_KINDS = frozenset({Kind.NDARRAY, Kind.TENSOR, Kind.TFTENSOR})
+# No set: the hash of an enum's member is a function in Python, and this is asked several times a message.
+_ARRAY_KINDS = (Kind.TENSOR, Kind.NDARRAY, Kind.TFTENSOR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
