@@ -86,6 +86,8 @@ def _error(failed: Failed, address: Address, call: Call) -> PenstockError:
             return _wrong_protocol(address)
         case Failure.MALFORMED:
             return ServiceError(f"{address} answered with broken HTTP/2: {failed.text}", code="BAD_REPLY")
+        case Failure.LOST if failed.is_unseen:
+            return Unavailable(f"cannot reach {address}: {_OTHER_KIND}; is the service running there?")
         case Failure.RESET if call.is_over:
             return _no_answer(address, call)
         case Failure.RESET if failed.is_unseen:

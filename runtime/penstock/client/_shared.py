@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.http2.exchanges import Exchange, Request
 
 _READ: Final = 1 << 16  # bytes; more than 128 KiB would be mapped and unmapped by the C library each time
+_RECORD: Final = 1 << 14  # of TLS, which is read one at a time
 _LATER: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 SILENCE: Final = 5.0  # seconds; a connection that was silent for so long while somebody waited in vain is given up
 
@@ -30,7 +31,7 @@ class SharedConnection:
     def __init__(self, connection: socket.socket, http2: ClientConnection) -> None:
         self._socket = connection
         self._http2 = http2
-        self._is_secure = isinstance(connection, ssl.SSLSocket)
+        self._full = _RECORD if isinstance(connection, ssl.SSLSocket) else _READ
         self._ready = Readiness(connection)
         self._lock = Lock()
         self._reader: Exchange | None = None
@@ -134,7 +135,7 @@ class SharedConnection:
             http2.feed(data)
             while http2.more and not http2.ended:
                 http2.feed(b"")
-            if len(data) < _READ and not (self._is_secure and self._socket.pending()):  # type: ignore[attr-defined]
+            if len(data) < self._full:
                 break
         self._flush()
         self._tell()
