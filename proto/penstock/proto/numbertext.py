@@ -106,9 +106,12 @@ def _region(text: bytes, start: int, stop: int, limits: Limits) -> _Region | Non
             return None
         shape.insert(0, more + 1)
         expected = b"[%b]" % (b",".join([expected] * (more + 1)) if unit else b"," * more)
-    if not shape or not marks.startswith(expected) or marks.find(b"]", len(expected)) >= 0:
+    behind = marks.count(b"]", len(expected))  # of lists that the array is in
+    if not shape or not marks.startswith(expected) or behind > limits.dimensions:
         return None
-    return _Region(start, text.rfind(b"]", start, stop) + 1, shape)
+    for _ in range(behind + 1):
+        stop = text.rfind(b"]", start, stop)
+    return _Region(start, stop + 1, shape)
 
 
 def _numbers(text: bytes) -> Array | None:
