@@ -31,6 +31,7 @@ class Settings:
         grpc_engine: what answers on the gRPC port: ``penstock`` or ``grpcio``, whose server speaks gRPC only.
         tls: certificate and key; without them connections are plain text.
         workers: processes that serve the model, each with a batcher of its own.
+        shared: where workers keep a form of the model that they share; made by their parent.
         deadline: seconds that a prediction may take, waiting included; a caller may ask for less, not for more.
         max_batch: rows in one run of the model; 1 gives every request a run of its own.
         batch_wait: seconds that a run waits for more rows to come; 0 gathers only what comes while the model is busy.
@@ -49,6 +50,7 @@ class Settings:
     grpc_engine: str = "penstock"
     tls: Tls | None = None
     workers: int = 1
+    shared: Path | None = None
     deadline: float = 3.0
     max_batch: int = 1024
     batch_wait: float = 0.0

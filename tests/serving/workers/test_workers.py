@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import grpc
 import httpx
 import psutil
 import pytest
+import trustme
 
 from penstock.proto import SetupError
 from penstock.proto import prediction_pb2 as pb
@@ -117,6 +119,29 @@ def test_workers_do_not_outlive_a_killed_parent(model: Path, tmp_path: Path) -> 
         assert len(workers) == 2
         running.parent.kill()
         assert not psutil.wait_procs(workers, PATIENCE)[1]
+
+
+def test_tls_is_spoken_by_the_workers(model: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+    with fleet(tmp_path, "--model", str(model), *options) as running:
+        # Who speaks plain text takes no place for long: the workers get the next two all the same.
+        for _ in range(2):
+            with pytest.raises(httpx.HTTPError):
+                httpx.get(running.http.replace("https", "http"), timeout=PATIENCE)
+
+        def both_answer() -> bool:
+            with ExitStack() as clients:
+                two = [clients.enter_context(httpx.Client(base_url=running.http, verify=trusting)) for _ in range(2)]
+                return {asked(client) for client in two} == {worker.pid for worker in running.workers()}
+
+        wait_for(both_answer)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from .datatypes import element_of
 from .inputs import Input
 from .model import TensorSpec
 from .outputs import output_of, sizes_of
+from .packed import packed
 from .tensor_model import TensorModel
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class OnnxModel(TensorModel):
         Raises:
             ModelLoadError: the file is no model that onnxruntime can load, or has inputs that cannot be fed.
         """
-        self._session = _session(path, settings.threads)
+        self._session = _session(path, settings)
         inputs = [_input(one) for one in self._session.get_inputs()]
         outputs = [output_of(one.name, one.type, one.shape) for one in self._session.get_outputs()]
         self._names = [one.spec.name for one in inputs]
@@ -54,13 +55,16 @@ class OnnxModel(TensorModel):
         return values
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = threads
-    options.log_severity_level = _FATAL_ONLY
+def _session(path: Path, settings: Settings) -> onnxruntime.InferenceSession:
+    def load(file: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+        options.intra_op_num_threads = settings.threads
+        options.inter_op_num_threads = settings.threads
+        options.log_severity_level = _FATAL_ONLY
+        return onnxruntime.InferenceSession(file, options, providers=onnxruntime.get_available_providers())
+
+    file = path if settings.shared is None else packed(path, settings.shared, load)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
+        return load(file, onnxruntime.SessionOptions())
     except Exception as error:
         raise ModelLoadError(f"{path} is no ONNX model that onnxruntime can load: {error}") from error
 

@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import sys
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from penstock.proto import ModelLoadError, PenstockError
@@ -55,6 +56,8 @@ async def _work(end: socket.socket, taker: Taker) -> None:
     try:
         settle()
         await work.until_the_parent_is_gone()
+        if settings.shared is not None:  # nobody else is left to remove it
+            rmtree(settings.shared, ignore_errors=True)
     finally:
         service.ready = False
         work.ask_no_more()

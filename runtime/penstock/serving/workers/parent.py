@@ -14,6 +14,7 @@ from penstock.serving.sockets import addresses, bind
 
 from .handing import accept
 from .numbers import Numbers
+from .sharing import sharing
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ async def serve_with_workers(settings: Settings, ready: Callable[[Reachable], No
         raise SetupError("Windows cannot hand connections to workers; leave --workers at 1", code="NO_WORKERS")
     if settings.tls is not None:
         settings.tls.context()  # a wrong file is told before a large model is loaded
-    fleet = Fleet(settings)
+    with sharing(settings) as told:
+        await _serve(Fleet(told), settings, ready)
+
+
+async def _serve(fleet: Fleet, settings: Settings, ready: Callable[[Reachable], None]) -> None:
     try:
         about = await fleet.start()
         sockets = bind(settings)
@@ -78,7 +83,11 @@ class Fleet:
             PenstockError: what keeps one of them from loading the model.
         """
         names = [str(number) for number in range(self._settings.workers)]
-        starting = [asyncio.create_task(self._start(name)) for name in names]
+        # The first makes what the others share.
+        alone = names[: self._settings.shared is not None]
+        for name in alone:
+            await self._start(name)
+        starting = [asyncio.create_task(self._start(name)) for name in names[len(alone) :]]
         try:
             abouts = await asyncio.gather(*starting)
         except BaseException:
