@@ -59,7 +59,7 @@ def test_a_large_input_of_the_open_inference_protocol_makes_no_python_numbers() 
     from penstock.proto.numbertext import loads_numbers
 
     array = np.random.default_rng(1).normal(size=(40, 30)).astype(np.float32)
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"name": "flag", "datatype": "INT64", "shape": [1], "data": [7]},
         {"name": "x", "datatype": "FP32", "shape": [40, 30], "data": array.astype(np.float64)},
     ]
