@@ -112,6 +112,9 @@ async def _again(
             writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
+        # A TaskGroup that fails in the very turn in which it is cancelled forgets the latter.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
         await asyncio.sleep(_AGAIN)
 
 

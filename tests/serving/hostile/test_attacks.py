@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _CALLS: Final = 60
 _TO_DEVELOP: Final = 0.7
-# What an attack may make the service hold, bytes. One connection may have 64 MiB of answers or unfinished bodies.
-_MOST: Final = 200 << 20
+# What an attack may make the service hold, bytes: unfinished bodies of all connections have 256 MiB.
+_MOST: Final = 320 << 20
 _PREDICT: Final = "/seldon.protos.Seldon/Predict"
 _REQUEST: Final = pb.SeldonMessage(strData="a").SerializeToString()
 # A peer that does this is told to go, again and again.
