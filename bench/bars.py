@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NAMES, _BARS, _NUMBERS, _LINE, _HEIGHT, _TOP = 290, 400, 110, 22, 14, 34
-_OURS, _REFERENCE, _THEIRS, _LIMIT = "#2563eb", "#b45309", "#9ca3af", "#d1fae5"
+_OURS, _REFERENCE, _THEIRS, _LIMIT = "#2563eb", "#b45309", "#9ca3af", "#86efac"
 COLOURS = {"ours": _OURS, "reference": _REFERENCE, "theirs": _THEIRS, "limit": _LIMIT}
 
 

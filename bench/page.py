@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 _DOCS = Path(__file__).parents[1] / "docs"
 _PAGE, _CHARTS = _DOCS / "speed.md", _DOCS / "charts"
 _DOORS = {"grpc": "gRPC", "rest": "REST"}
+_HEAD = """# Speed
+
+Written by `just bench --full`; how it measures is in [bench.md](bench.md). All rounds, versions and settings are in
+`bench/results/latest.json`."""
+# Which bare servers a door is held against where one row is asked by many.
+_ECHOES = {"grpc": ("HTTP/2", "grpc.aio"), "rest": ("HTTP/1.1",)}
+_ECHOED = ("W1c64", "W3")
 
 Result = dict[str, Any]
 
@@ -41,10 +48,7 @@ def write(result: Result) -> Path:
 
 def _text(result: Result, pictures: str) -> str:
     machine, settings = result["machine"], result["settings"]
-    told = [
-        "# Speed\n\nWritten by `just bench --full`; how it measures is in [bench.md](bench.md). All rounds and versions "
-        "are in\n`bench/results/latest.json`."
-    ]
+    told = [_HEAD]
     told.append(
         f"Medians of {settings['rounds']} rounds in which the servers took turns, {settings['seconds']:g} s each, "
         f"{result['when'][:10]}, commit {settings['commit']}, {machine['cores']} cores ({machine['processor']}), "
@@ -58,6 +62,8 @@ def _text(result: Result, pictures: str) -> str:
     told.append("## All rows\n\n" + _rows(result["rows"]))
     told.append("## Start and memory\n\n" + _starts(result["starts"]))
     told.append("## How each was set up\n\n" + _setups(result))
+    if result.get("limits"):
+        told.append("## Limits\n\n" + _LIMITS + _limits_table(result["limits"]))
     if result["missing"]:
         told.append("## Not measured\n\n" + _missing(result["missing"]))
     return "\n\n".join(told) + "\n"
@@ -138,6 +144,26 @@ def _setups(result: Result) -> str:
     return "\n".join(lines)
 
 
+_LIMITS = """What this machine and this Python allow: servers that send back what they got and do nothing else, onnxruntime
+alone, and our service asked in its own process, without a door. Calls (of onnxruntime alone: rows) per second of CPU time.
+
+"""
+
+
+def _limits_table(limits: Sequence[Mapping[str, Any]]) -> str:
+    head = ("limit", "of what", "per core-s")
+    return markdown([head, *((row["limit"], row["says"], _number(row["per_core"])) for row in limits)])
+
+
+def _limits(result: Result, work: str, door: str) -> Iterable[Bar]:
+    """The limits that the bars of a chart are to be seen beside."""
+    for row in result.get("limits", ()):
+        echo = work in _ECHOED and row["limit"].startswith("bare") and row["limit"].endswith(_ECHOES[door])
+        if echo or row["says"].startswith(f"{work},"):
+            kind = f" as {row['says'].split(' as ')[1].split(',')[0]}" if " as " in row["says"] else ""
+            yield Bar(f"{row['limit']}{kind}", row["per_core"], _number(row["per_core"]), "limit")
+
+
 def _missing(missing: Iterable[Mapping[str, str]]) -> str:
     return "\n".join(f"- {each['server']}, {each['what']}: {_last_line(each['why'])}" for each in missing)
 
@@ -151,7 +177,7 @@ def _pictures(result: Result) -> Iterable[str]:
         for door, title in _DOORS.items():
             rows = [row for row in result["rows"] if (row["work"], row["door"]) == (work, door)]
             if rows:
-                bars = [_bar(row) for row in sorted(rows, key=_order)]
+                bars = sorted([*map(_bar, rows), *_limits(result, work, door)], key=lambda bar: -bar.value)
                 heading = f"{work}, {title}: answers per second of the server's CPU time"
                 yield _picture(
                     f"speed-{work.lower()}-{door}", f"{says}, {title}", chart(heading, bars, logarithmic=True)

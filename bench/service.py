@@ -7,8 +7,10 @@ All answer the same requests on one core, the load comes from another, and they 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from bench.works import Work
 
 _WRAPPER = Path(__file__).parent / "model" / "SeldonWrapper.py"
+_LIMITS_SECONDS = 300
 # What keeps one contender out, and nobody else.
 _ABSENT = (DidNotStart, NoPython, SetupError, subprocess.SubprocessError, OSError)
 
@@ -49,12 +52,14 @@ class Found:
         starts: how each came up.
         bare: of each model, seconds that importing onnxruntime and loading it take.
         missing: who or what was not measured, and why.
+        absent: contenders that did not start.
     """
 
     cells: list[Cell] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     bare: dict[str, float] = field(default_factory=dict)
     missing: list[dict[str, str]] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
 
     def miss(self, who: str, what: str, why: object) -> None:
         """Tell it, and keep it."""
@@ -78,10 +83,27 @@ def main() -> None:
         settings = _settings(options, commit, time.monotonic() - began)
         result = _result(found, chosen, settings) | {"machine": machine}
         report.write(result, path)  # after each model: a run that is stopped leaves something
+    if options.page:
+        result["limits"] = _limits(options.rounds, found)
+        report.write(result, path)
     print(page.summary(result))
     print(f"\n{time.monotonic() - began:.0f} s, kept in {path}")
     if options.page:
         print(f"and in {page.write(result)}")
+
+
+def _limits(rounds: int, found: Found) -> list[dict[str, Any]]:
+    """The rows of ``bench.limits``; none where that failed, which costs nobody else's numbers."""
+    print("the limits of this machine", flush=True)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "limits.json"
+        command = [sys.executable, "-m", "bench.limits", "--seconds", "1", "--rounds", str(rounds), "--file", str(file)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_LIMITS_SECONDS)
+        except (subprocess.SubprocessError, OSError) as reason:
+            found.miss("bench.limits", "everything", getattr(reason, "stderr", None) or reason)
+            return []
+        return list(json.loads(file.read_text())["rows"])
 
 
 def _options() -> argparse.Namespace:
@@ -159,13 +181,14 @@ def _heat(
         cells: list[Cell] = []
         for at, contender in enumerate(chosen):
             ways = [way for work in works for way in _ways(contender, work, options)]
-            if not ways:
+            if not ways or contender.name in found.absent:
                 continue
             place, more = folder / str(at), options.options.split()
             try:
                 start = stack.enter_context(starts.running(contender, model, ways, place, more, server_prefix))
             except _ABSENT as reason:
-                found.miss(contender.label, f"all with {name}", reason)
+                found.miss(contender.label, f"{name} and what comes after it", reason)
+                found.absent.add(contender.name)  # another try costs minutes
                 continue
             found.starts.append(start)
             some = list(_cells(start, model, works, options, found))

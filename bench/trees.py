@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from contextlib import suppress
@@ -74,6 +75,14 @@ def end(some: Iterable[psutil.Process]) -> None:
     for process in some:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def pin(group: int, core: int) -> None:
+    """All threads of the server to one core, and with them whatever they start."""
+    for process in processes(group):
+        for thread in Path(f"/proc/{process.pid}/task").glob("*"):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), {core})
 
 
 def processes(group: int) -> list[psutil.Process]:
