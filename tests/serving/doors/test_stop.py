@@ -15,15 +15,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from penstock.proto import SetupError
 from penstock.proto import prediction_pb2 as pb
 from penstock.serving.lifecycle import running
-from penstock.serving.settings import Settings
+from penstock.serving.settings import GRPC_ENGINES, Settings
 
 UNITS = Path(__file__).parents[1] / "models" / "units"
 SLOW = "sleep 0.4"
 
 
-@pytest.fixture
-def settings() -> Settings:
-    return Settings(model=UNITS, grpc_port=0, http_port=0, drain=60)
+@pytest.fixture(params=GRPC_ENGINES)
+def settings(request: pytest.FixtureRequest) -> Settings:
+    return Settings(model=UNITS, grpc_port=0, http_port=0, drain=60, grpc_engine=request.param)
 
 
 async def test_what_is_in_flight_is_answered(settings: Settings) -> None:

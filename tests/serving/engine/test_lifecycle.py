@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from penstock.proto import SetupError
 from penstock.serving import Settings
 from penstock.serving.lifecycle import running
+from penstock.serving.settings import GRPC_ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,6 +103,29 @@ def test_a_signal_while_the_model_loads_is_not_lost(wrapper: Callable[..., Path]
         assert served.wait(30) == 0
 
 
+def test_a_start_imports_nothing_that_only_a_rare_request_or_another_engine_needs(wrapper: Callable[..., Path]) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from penstock.serving import Settings
+from penstock.serving.lifecycle import running
+async def main():
+    async with running(Settings(Path({str(wrapper(ECHO))!r}), grpc_port=0, http_port=0)):
+        rare = "grpc", "grpc_reflection", "prometheus_client", "python_multipart", "email", "uvicorn", "onnxruntime"
+        print("imported:", *(name for name in rare if name in sys.modules))
+asyncio.run(main())
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
+    assert told.splitlines()[-1] == "imported:"
+
+
+@pytest.mark.parametrize("options", [["--tls-key", "key.pem"], ["--tls-certificate", "certificate.pem"]])
+def test_half_a_certificate_is_one_line(options: list[str], tmp_path: Path) -> None:
+    with process("--model", str(tmp_path), *options) as served:
+        _, errors = served.communicate(timeout=60)
+    assert (served.returncode, errors) == (1, "error: TLS needs both --tls-certificate and --tls-key\n")
+
+
 def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     with process("--model", str(tmp_path / "none.onnx")) as served:
         _, errors = served.communicate(timeout=60)
@@ -121,9 +145,10 @@ async def test_a_taken_port_is_named_and_nothing_is_left_running(door: str, wrap
                 raise AssertionError("it runs")
 
 
-async def test_health_says_not_serving_while_it_stops(wrapper: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("engine", GRPC_ENGINES)
+async def test_health_says_not_serving_while_it_stops(engine: str, wrapper: Callable[..., Path]) -> None:
     async with (
-        running(Settings(wrapper(ECHO), grpc_port=0, http_port=0)) as server,
+        running(Settings(wrapper(ECHO), grpc_port=0, http_port=0, grpc_engine=engine)) as server,
         grpc.aio.insecure_channel(server.grpc_address) as channel,
     ):
         health = health_pb2_grpc.HealthStub(channel)

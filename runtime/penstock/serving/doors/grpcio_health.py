@@ -34,8 +34,10 @@ class HealthServicer:
         """Answer for every name at once."""
         return self._health.statuses()
 
-    def Watch(  # noqa: N802
+    async def Watch(  # noqa: N802
         self, request: HealthCheckRequest, _context: _Context
     ) -> AsyncIterator[HealthCheckResponse]:
         """Answer now and at each change."""
-        return self._health.changes(request.service)
+        # grpcio asks the function itself whether it is an asynchronous generator, so it has to be one.
+        async for status in self._health.changes(request.service):
+            yield status
