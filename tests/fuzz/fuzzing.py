@@ -1,12 +1,14 @@
 """What is fuzzed, and what is kept of it.
 
 A target is a module under ``targets`` with a function ``run(data)`` that takes any bytes and raises where something
-is wrong. Its kept inputs are under ``corpus``, in a folder of its name; add to them what once failed.
+is wrong. Its kept inputs are under ``corpus``, in a folder of its name: some by hand, to which what once failed is
+added, and in ``found.txt`` what `run` has found, an input a line in base64.
 """
 
 from __future__ import annotations
 
 import random
+from base64 import b64decode, b64encode
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
+FOUND = "found.txt"
 TARGETS = sorted(path.stem for path in (HERE / "targets").glob("*.py"))
 
 
@@ -29,9 +32,22 @@ def target(name: str) -> Callable[[bytes], None]:
     return run
 
 
+def by_hand(name: str) -> list[bytes]:
+    """The kept inputs of a target that somebody thought of."""
+    return [path.read_bytes() for path in sorted((HERE / "corpus" / name).iterdir()) if path.name != FOUND]
+
+
 def corpus(name: str) -> list[bytes]:
-    """The kept inputs of a target."""
-    return [path.read_bytes() for path in sorted((HERE / "corpus" / name).iterdir())]
+    """All kept inputs of a target."""
+    found = HERE / "corpus" / name / FOUND
+    return by_hand(name) + ([b64decode(line) for line in found.read_text().split()] if found.exists() else [])
+
+
+def keep(name: str, inputs: list[bytes]) -> None:
+    """Make ``inputs`` what was found for a target."""
+    new = {b64encode(data).decode() for data in {*inputs} - {*by_hand(name)}}
+    lines = sorted(new, key=lambda line: (len(line), line))
+    (HERE / "corpus" / name / FOUND).write_text("\n".join(lines) + "\n")
 
 
 def mutated(seeds: list[bytes], count: int, seed: int) -> Iterator[bytes]:
