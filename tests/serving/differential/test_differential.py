@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from typing import Final
 
 import pytest
 
-from .calls import Calls
+from ..wire_client import grpc_fields, message
+from .calls import LARGEST_MESSAGE, Calls, RawCall
 from .playing import play
 
 _COUNT: Final = int(os.environ.get("PENSTOCK_DIFFERENTIAL", "3000"))
@@ -32,3 +34,19 @@ async def test_both_engines_answer_the_same(engines: dict[str, str]) -> None:
     ]
     assert not differing, f"{len(differing)} of {_COUNT} calls:\n" + "\n".join(differing[:_SHOWN])
     assert len({outcome.status for outcome in expected}) >= 6  # the calls are of many kinds
+
+
+@pytest.mark.parametrize("engine", ["grpcio", "penstock"])
+async def test_a_message_that_is_too_large_once_inflated(engines: dict[str, str], engine: str) -> None:
+    bomb = message(gzip.compress(bytes(LARGEST_MESSAGE + 1), mtime=0), 1)
+    fields = [*grpc_fields("/seldon.protos.Seldon/Predict"), (b"grpc-encoding", b"gzip")]
+    (outcome,) = await play(engines[engine], [RawCall("bomb", fields, (bomb,))])
+    assert outcome.status == 8
+
+
+@pytest.mark.parametrize("body", [b"", b"\0\0", b"\0\0\0\0\5ab"], ids=["none", "half a prefix", "half a message"])
+async def test_a_call_without_its_message_is_refused(engines: dict[str, str], body: bytes) -> None:
+    """grpcio gives no answer at all, and keeps the stream for ever."""
+    call = RawCall("cut", grpc_fields("/seldon.protos.Seldon/Predict"), (body,) if body else ())
+    (outcome,) = await play(engines["penstock"], [call])
+    assert outcome.status == 13

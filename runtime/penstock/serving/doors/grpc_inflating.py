@@ -34,6 +34,8 @@ class Inflating:
         """
         if encoding not in _WINDOWS:
             raise Refused("INTERNAL", "Compression bit set but no encoding configured")
+        if not message:
+            return message  # no zlib data, but grpc's own server takes it
         inflater = zlib.decompressobj(_WINDOWS[encoding])
         start = _inflate(inflater, message, min(_AT_ONCE, self._most + 1))
         if inflater.eof or len(start) > self._most:

@@ -45,7 +45,7 @@ def only_message(stream: Stream, most: int) -> tuple[bytes, bool]:
         message = b"".join((memoryview(first)[PREFIX:], *chunks[1:]))
     else:
         message = b"".join(chunks)[PREFIX:end]
-    return message, bool(first[0] & COMPRESSED and message)
+    return message, bool(first[0] & COMPRESSED)
 
 
 def check_size(size: int, most: int) -> None:
