@@ -144,8 +144,9 @@ def _setups(result: Result) -> str:
     return "\n".join(lines)
 
 
-_LIMITS = """What this machine and this Python allow: servers that send back what they got and do nothing else, onnxruntime
-alone, and our service asked in its own process, without a door. Calls (of onnxruntime alone: rows) per second of CPU time.
+_LIMITS = """What this machine and this Python allow: servers that send back what they got and do nothing else,
+onnxruntime alone, and our service asked in its own process, without a door. Calls (of onnxruntime alone: rows) per
+second of CPU time.
 
 """
 

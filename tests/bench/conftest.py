@@ -1,0 +1,8 @@
+"""The benchmark is a folder of programs beside the packages; its tests import it from there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
