@@ -20,6 +20,7 @@ NUMBER_WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": floa
 _EXACT = 1 << 53
 _FLOAT64 = np.dtype(np.float64)
 _NUMBERS = {int, float}
+_ONLY_FLOATS = {float}
 # ml_dtypes' types report kind "V" or "f"; these are the ones that float64 holds exactly.
 _EXTENDED_FLOATS = frozenset(
     np.dtype(kind)
@@ -55,10 +56,29 @@ def array_of(nested: Json, limits: Limits, *, words: bool = True) -> Array:
         return nested
     if not isinstance(nested, list):
         raise PayloadError(f"an ndarray is a list, not {_json_name(nested)}", code="NOT_A_LIST")
+    table = _doubles(nested, limits)
+    if table is not None:
+        return table
     shape, flat = _regular_prefix(nested, limits)
     if not flat:
         return np.empty(shape, np.float64)
     return _typed(flat, limits, words=words).reshape(shape)
+
+
+def _doubles(nested: list[Json], limits: Limits) -> Array | None:
+    """What almost everyone sends, in few steps: rows of floats, all of one size; None for any other."""
+    try:
+        flat = list(chain.from_iterable(nested))
+    except TypeError:
+        return None
+    if set(map(type, flat)) != _ONLY_FLOATS:
+        return None
+    # Of all that JSON has, only lists can have given floats.
+    size = len(nested[0])
+    if set(map(len, nested)) != {size}:
+        return None
+    limits.check_shape((len(nested), size))
+    return np.array(flat, np.float64).reshape(len(nested), size)
 
 
 def _regular_prefix(nested: list[Json], limits: Limits) -> tuple[list[int], list[Json]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import check_depth
+from .arrays import array_of, check_depth
 from .base64text import decode_base64, encode_base64
 from .content import json_value, value_from_json
 from .errors import PayloadError
@@ -68,6 +68,8 @@ def _one_array(value: Json, limits: Limits) -> Payload | None:
     if type(data) is not dict or len(data) != 1:
         return None
     ((form, content),) = data.items()
+    if form == "ndarray" and content is not None:
+        return Payload(Kind.NDARRAY, array_of(content, limits))
     kind = _FORM_KINDS.get(form)
     return None if kind is None or content is None else Payload(kind, value_from_json(kind, content, limits))
 

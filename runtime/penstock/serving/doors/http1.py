@@ -138,6 +138,13 @@ class Http1(asyncio.Protocol):
         """Called by the event loop."""
         if self._deaf and not self._lingers:
             return
+        if not (self._is_answering or self._data or self._asked is not None or self._writing_paused):
+            # Almost every read: one request, whole, that begins as one before.
+            end = data.find(_HEAD_END)
+            asked = self._known.get(data[:end]) if end > 0 else None
+            if asked is not None and end + len(_HEAD_END) + asked.length == len(data):
+                self._begin(asked, data[end + len(_HEAD_END) :])
+                return
         self._data = self._data[self._at :] + data if self._data else data
         self._at = 0
         self._go_on()
