@@ -110,7 +110,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
     parser.add_argument("--full", action="store_true", help="beside every peer, not seldon-core alone; writes the page")
     parser.add_argument("--rounds", type=int, default=3, help="how often the servers take turns (3)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn (2)")
+    parser.add_argument("--seconds", type=float, help="of one turn (1, with --full 2)")
     parser.add_argument("--only", nargs="+", default=[], metavar="SERVER", help=", ".join(_names()))
     parser.add_argument(
         "--work", nargs="+", default=[], choices=[work.name for work in WORKS], help="some of the works"
@@ -124,6 +124,7 @@ def _options() -> argparse.Namespace:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(_names())}")
     trial = bool(options.only or options.work or options.door)
     options.file = options.file or ("trial.json" if trial else "latest.json")
+    options.seconds = options.seconds or (2.0 if options.full else 1.0)
     options.page = options.page or (options.full and not trial)
     return options
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.peers.servers import Server
 
 # One that is up within this many seconds is started three times, for a median.
-_QUICK, _TIMES = 4.0, 3
+_QUICK, _TIMES = 2.0, 3
 _IDLE_SECONDS = 1.0
 _IMPORT = """
 import sys, time
