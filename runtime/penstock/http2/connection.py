@@ -66,7 +66,7 @@ class Head(NamedTuple):
         fields: its fields.
         length: see `malformed`.
         made: the application's own; None where this is no request.
-        is_simple: a request like most: it says no length, and its body is taken when it is complete.
+        is_simple: a request like most: its body is wanted, and taken when it is complete.
     """
 
     fields: Fields
@@ -117,6 +117,8 @@ class Connection(Endpoint):
                 self._highest = number
                 stream = Stream(number, head.made, self.sender.initial, self._limits.window, self._now)
                 stream.is_simple = True
+                if head.length is not None:
+                    stream.expected = head.length
                 self.streams[number] = stream
                 return
         super()._on_headers(flags, number, data, start, stop)
@@ -166,7 +168,7 @@ class Connection(Endpoint):
         if length is not None and length < 0:
             return Head(fields, length, None, is_simple=False)
         made = self._application.head(fields)
-        return Head(fields, length, made, is_simple=length is None and not made.follows)
+        return Head(fields, length, made, is_simple=not made.follows and (length is None or length <= made.most))
 
     def _trailers(self, flags: int, number: int, head: Head | None) -> None:
         stream = self.streams.get(number)

@@ -166,6 +166,7 @@ class Endpoint(FrameReader):
             or not stream.is_simple
             or size > stream.room
             or size > self._limits.body
+            or (stream.expected != size and stream.expected >= 0)
             or self._handlers is not self._ready
         ):
             return False
