@@ -35,6 +35,10 @@ demo *args:
 bench *args:
     python -m bench.service {{args}}
 
+# ten minutes of bytes that nobody sends on purpose
+fuzz *args:
+    uv run --group fuzz python -m tests.fuzz.run {{args}}
+
 # the codec, in milliseconds per million numbers
 bench-codec:
     python -m bench.codec
