@@ -23,6 +23,8 @@ _EPILOG = """
 
   penstock serve --model iris.onnx --grpc-port 0 --http-port 0   (any free ports)
 
+  penstock serve --model iris.onnx --workers 4 --host 0.0.0.0
+
 Then:  curl -s http://127.0.0.1:9000/api/v1.0/predictions -H 'Content-Type: application/json'
   -d '{"data": {"ndarray": [[2, 5, 1, 4]]}}'
 """

@@ -68,7 +68,9 @@ def addresses(settings: Settings, grpc_port: int, http_port: int) -> tuple[str, 
 def _listen(host: str, port: int, what: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # "::" is every address of the machine, those of IPv4 included, as grpcio's server takes it.
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         raise SetupError(
             f"cannot listen for {what} on {host}:{port} ({error.strerror or error}); "

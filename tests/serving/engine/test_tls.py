@@ -132,22 +132,3 @@ async def test_a_file_that_cannot_be_used_is_named_before_the_model_is_loaded(
         async with running(settings):
             raise AssertionError("it runs")
     assert "\n" not in caught.value.message
-
-
-async def test_one_port_is_enough_for_both_protocols(wrapper: Callable[..., Path]) -> None:
-    """Equal numbers are one listener; the number is of a port that has just been free."""
-    async with running(Settings(wrapper(ECHO), grpc_port=0, http_port=0)) as server:
-        port = int(server.http_address.rpartition(":")[2])
-    async with running(Settings(wrapper(ECHO, "again"), grpc_port=port, http_port=port)) as server:
-        assert server.http_address == f"http://{server.grpc_address}"
-        async with httpx.AsyncClient() as client, grpc.aio.insecure_channel(server.grpc_address) as channel:
-            assert (await client.get(f"{server.http_address}/health/ping")).text == "pong"
-            check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
-            assert (await check).status == health_pb2.HealthCheckResponse.SERVING
-
-
-def test_grpcios_server_has_a_port_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="shares its port with nobody"):
-        Settings(tmp_path, grpc_port=5000, http_port=5000, grpc_engine="grpcio")
-    with pytest.raises(SetupError, match="grpc_engine is penstock or grpcio, not go"):
-        Settings(tmp_path, grpc_engine="go")
