@@ -99,7 +99,7 @@ def _echo(name: str, folder: Path, seconds: float) -> float:
     way = Way("rest" if name == "http1" else "grpc", "seldon", "tensor")
     asked = question(way, nets.rows("iris", 1), (MODEL, MODEL))
     server_prefix, load_prefix = prefixes()
-    with _running(name, folder, server_prefix) as server:
+    with running(name, folder, server_prefix) as server:
         aim = load.Aim(server, way.door == "grpc", asked, _CALLERS, len(asked.body))
         load.apply(aim, _WARM_UP_SECONDS, load_prefix)
         before = trees.cpu_seconds(server.group)
@@ -108,7 +108,8 @@ def _echo(name: str, folder: Path, seconds: float) -> float:
 
 
 @contextmanager
-def _running(name: str, folder: Path, prefix: list[str]) -> Iterator[Server]:
+def running(name: str, folder: Path, prefix: list[str]) -> Iterator[Server]:
+    """One of `ECHOES`, listening."""
     port = free_port()
     command = [*prefix, sys.executable, "-m", "bench.limits.echoes", name, str(port)]
     root = Path(__file__).parents[2]
