@@ -51,7 +51,8 @@ def _text(result: Result, pictures: str) -> str:
     told = [_HEAD]
     told.append(
         f"Medians of {settings['rounds']} rounds in which the servers took turns, {settings['seconds']:g} s each "
-        f"(of the peers but seldon-core half of that), {result['when'][:10]}, commit {settings['commit']}, {machine['cores']} cores ({machine['processor']}), "
+        "(of the peers but seldon-core half of that), "
+        f"{result['when'][:10]}, commit {settings['commit']}, {machine['cores']} cores ({machine['processor']}), "
         f"Python {machine['python']}, load {machine['load_before']:g} before it began. *Per core-s* is answers per "
         "second of CPU time of all of a server's processes; × is against seldon-core at the same work and door, in the "
         "same encoding where it has it, else in its usual one (tensor over gRPC, ndarray over REST)."
