@@ -234,8 +234,7 @@ class Http1(asyncio.Protocol):
             raise refusal(
                 f"the headers have more than {_MOST_HEAD_BYTES:,} bytes", status=431, code="HEADERS_TOO_LARGE"
             )
-        if data.count(b"\n", at) != data.count(b"\r\n", at):
-            raise refusal("a line of the head does not end in CR LF")
+        _check_lines(data[at:])
         if not at and not self._is_answering and self._until > self._connections.now + _HEAD:
             self._until = self._connections.now + _HEAD
         return False
@@ -243,6 +242,7 @@ class Http1(asyncio.Protocol):
     def _parse(self, text: bytes) -> bool:
         if text == _HEAD_END:
             return True  # RFC 9112, 2.2: empty lines before a request are nothing
+        _check_lines(text)
         head = read_head(text)
         asked = Asked(self._rest.find(head.method, head.target), head.headers, head.length, head.keep)
         if head.length > self._most_bytes:
@@ -421,3 +421,9 @@ class Http1(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up, now."""
         self._transport.abort()
+
+
+def _check_lines(head: bytes) -> None:
+    # Told before the head is complete: one whose lines end in LF alone never is.
+    if head.count(b"\n") != head.count(b"\r\n"):
+        raise refusal("a line of the head does not end in CR LF")
