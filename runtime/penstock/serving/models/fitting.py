@@ -14,6 +14,8 @@ from penstock.proto import ModelInputError
 from penstock.proto.arrays import is_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.proto.payload import Array
 
 
@@ -24,7 +26,7 @@ def fit(array: Array, dtype: np.dtype[Any], where: str) -> Array:
     """Check that ``array`` may become ``dtype``.
 
     Returns:
-        The array itself where a float input gets numbers, since `to_dtype` converts those for a whole run at once;
+        The array itself where a float input gets numbers, since `joined` converts those for a whole run at once;
         else the converted array.
 
     Raises:
@@ -43,17 +45,18 @@ def fit(array: Array, dtype: np.dtype[Any], where: str) -> Array:
     return _whole(array, dtype, where)
 
 
-def to_dtype(array: Array, dtype: np.dtype[Any], where: str) -> Array:
-    """Numbers that passed `fit`, as ``dtype``.
+def joined(parts: Sequence[Array], dtype: np.dtype[Any], where: str) -> Array:
+    """The arrays of all requests of a run, which passed `fit`, below each other and as ``dtype``: one copy for both.
 
     Raises:
         ModelInputError: a number is too large for the floats of the model.
     """
-    if array.dtype == dtype:
-        return array
+    if all(part.dtype == dtype for part in parts):
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
     try:
         with np.errstate(over="raise"):
-            return array.astype(dtype)
+            # Unsafe, as `fit` has seen to what may become what.
+            return np.concatenate(parts, dtype=dtype, casting="unsafe") if len(parts) > 1 else parts[0].astype(dtype)
     except FloatingPointError:
         raise ModelInputError(f"{where} takes {dtype} numbers, and one of these is larger than any") from None
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from penstock.proto import ModelInputError, PayloadError
 
 from .answers import Outputs, payload_of_outputs
-from .fitting import to_dtype
+from .fitting import joined
 from .inputs import work_of, work_of_one
 from .model import Answer, NoUnit, TensorSpec, Work
 from .questions import arrays_of
@@ -102,10 +100,8 @@ class TensorModel:
 
     def run(self, works: Sequence[Work]) -> list[Answer]:
         """Run once for all of them."""
-        parts = works[0].value if len(works) == 1 else map(np.concatenate, zip(*[w.value for w in works], strict=True))
-        outputs = self._run(
-            [to_dtype(part, one.dtype, one.where) for part, one in zip(parts, self._inputs, strict=True)]
-        )
+        parts = zip(*[work.value for work in works], strict=True)
+        outputs = self._run([joined(some, one.dtype, one.where) for some, one in zip(parts, self._inputs, strict=True)])
         made = Outputs(dict(zip(self._given, outputs, strict=True)), self._classes)
         if len(works) == 1:
             return [Answer((made, None))]
