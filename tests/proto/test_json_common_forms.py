@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from penstock.proto import Kind, Limits, Message, Meta, Payload, PayloadError, read_json_message, write_json_message
-from penstock.proto.jsonform import json_message
-from penstock.proto.jsontext import dumps
+from penstock.proto.jsonform import json_message, message_from_json
+from penstock.proto.jsontext import dumps, loads
 
 dtypes: st.SearchStrategy[np.dtype[Any]] = st.sampled_from([np.dtype(code) for code in ("<f8", ">f8", "f4", "i8", "?")])
 arrays: st.SearchStrategy[Any] = st_numpy.arrays(dtypes, st_numpy.array_shapes(max_dims=3, max_side=4))
@@ -73,3 +73,22 @@ def test_a_large_input_of_the_open_inference_protocol_makes_no_python_numbers() 
         flag, x = read_infer_json(body, None, Limits()).inputs
         assert flag.array.tolist() == [7]
         np.testing.assert_array_equal(x.array, array, strict=True)
+
+
+@given(st.binary(max_size=20), st.sampled_from(["", " ", "\n", '"', "\\n", "=", "é", "}", ',"meta":{}']), st.booleans())
+def test_bytes_are_the_same_either_way(data: bytes, odd: str, inside: bool) -> None:
+    from base64 import b64encode
+
+    text = b64encode(data).decode()
+    body = '{"binData": "%s"}%s' % ((text + odd, "") if inside else (text, odd))
+    try:
+        expected = message_from_json(loads(body.encode()))
+    except PayloadError as error:
+        with pytest.raises(PayloadError) as caught:
+            read_json_message(body.encode())
+        assert (caught.value.code, caught.value.message) == (error.code, error.message)
+    else:
+        found = read_json_message(body.encode())
+        assert found.payload is not None
+        assert expected.payload is not None
+        assert (found.payload.kind, found.payload.value) == (Kind.BIN_DATA, expected.payload.value)
