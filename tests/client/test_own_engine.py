@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import ssl
 import subprocess
 import sys
@@ -127,6 +128,52 @@ async def test_a_call_whose_connection_ends_is_repeated_but_a_feedback_is_not() 
         with pytest.raises(Unavailable, match="broke during the call"):
             await asyncio.to_thread(client.feedback, request="x")
         assert server.connections == 1
+
+
+async def test_closing_fails_what_is_under_way_on_an_old_connection_too() -> None:
+    def goes(conversation: Conversation) -> None:
+        conversation.greet()
+        conversation.next()
+        conversation.next()
+        conversation.say(frames.goaway(1, Code.NO_ERROR))  # the first may still be answered, the second not
+        conversation.next(-1)
+
+    with ByHand(goes, answers, goes, answers) as server:
+        client = Client(server.address, deadline=60)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.predict, "x")
+            await asyncio.sleep(0.2)
+            assert (await asyncio.to_thread(client.predict, "y")).value == "hi"
+            client.close()
+            with pytest.raises(ServiceError, match="is closed"):
+                await asyncio.wrap_future(waiting)
+        client_of_tasks = AsyncClient(server.address, deadline=60)
+        task = asyncio.create_task(client_of_tasks.predict("x"))
+        await asyncio.sleep(0.2)
+        assert (await client_of_tasks.predict("y")).value == "hi"
+        await client_of_tasks.close()
+        with pytest.raises(ServiceError, match="is closed"):
+            await task
+
+
+async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = f"grpcs://127.0.0.1:{listener.getsockname()[1]}"  # takes connections, but shakes no hands
+        client = Client(address, deadline=2)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.predict, "x")
+            await asyncio.sleep(0.2)
+            client.close()
+            assert not waiting.done()
+            with pytest.raises((ServiceError, DeadlineExceeded)):
+                await asyncio.wrap_future(waiting)
+        client_of_tasks = AsyncClient(address, deadline=2)
+        task = asyncio.create_task(client_of_tasks.predict("x"))
+        await asyncio.sleep(0.2)
+        await client_of_tasks.close()
+        assert not task.done()
+        with pytest.raises((ServiceError, DeadlineExceeded)):
+            await task
 
 
 async def test_a_connection_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,11 @@ class MultiplexedConnection(asyncio.Protocol):
         """Whether it takes requests."""
         return self._http2.is_open
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it holds no socket any more."""
+        return self._gone.done()
+
     async def ask(self, request: Request, ends: float) -> Exchange:
         """Send a request and wait until ``ends`` (on the clock of `time.monotonic`) for what becomes of it: over."""
         http2 = self._http2

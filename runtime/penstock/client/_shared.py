@@ -26,7 +26,11 @@ SILENCE: Final = 5.0  # seconds; a connection that was silent for so long while 
 
 
 class SharedConnection:
-    """Answers requests, from any number of threads."""
+    """Answers requests, from any number of threads.
+
+    Attributes:
+        is_closed: it holds no socket any more.
+    """
 
     def __init__(self, connection: socket.socket, http2: ClientConnection) -> None:
         self._socket = connection
@@ -38,7 +42,7 @@ class SharedConnection:
         self._others: dict[Exchange, None] = {}
         self._unsent: bytes | memoryview = b""
         self._heard = monotonic()
-        self._is_closed = False
+        self.is_closed = False
 
     def ask(self, request: Request, ends: float) -> Exchange | None:
         """Send a request and wait until ``ends`` (on the clock of `time.monotonic`) for what becomes of it.
@@ -111,7 +115,7 @@ class SharedConnection:
 
     def _look(self) -> None:
         """What came while nobody was reading: a GOAWAY, or the end."""
-        if not self._is_closed and self._ready.wait(0):
+        if not self.is_closed and self._ready.wait(0):
             self._receive()
         if self._http2.is_idle:
             self._heard = monotonic()
@@ -141,7 +145,7 @@ class SharedConnection:
         self._tell()
 
     def _flush(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             return
         try:
             # What was offered once must be offered again as it was: TLS has begun to encrypt it.
@@ -169,7 +173,7 @@ class SharedConnection:
                     exchange.waiter = None
 
     def _close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
             self._socket.close()
             self._ready.close()

@@ -32,6 +32,7 @@ class AsyncHttp2Transport:
         self._requests = Requests(address)
         self._opening = asyncio.Lock()
         self._connection: MultiplexedConnection | None = None
+        self._open: list[MultiplexedConnection] = []  # with those that only end what they have begun
         self._closed = False
 
     async def send(self, call: Call, token: str) -> bytes:
@@ -45,20 +46,22 @@ class AsyncHttp2Transport:
             connection = self._connection
             exchange = await connection.ask(request, call.ends) if connection and connection.is_open else None
             if exchange is None or (exchange.is_refused and not self._closed):
-                await self._open(call, instead_of=connection)
+                await self._connect(call, instead_of=connection)
                 continue
             if exchange.failed is not None and self._closed:
                 raise AttemptFailed(closed(self._address))
             return reply(exchange, call, self._address)
         raise unsteady(self._address)
 
-    async def _open(self, call: Call, instead_of: MultiplexedConnection | None) -> None:
+    async def _connect(self, call: Call, instead_of: MultiplexedConnection | None) -> None:
         try:
             async with asyncio.timeout(call.left), self._opening:
+                if self._connection is instead_of and not self._closed:
+                    self._connection = new = await self._connected()
+                    self._open = [each for each in self._open if not each.is_gone] + [new]
                 if self._closed:
+                    await self._close_all()
                     raise AttemptFailed(closed(self._address))
-                if self._connection is instead_of:
-                    self._connection = await self._connected()
         except TimeoutError:
             raise late(self._address, call) from None
         except OSError as error:
@@ -87,6 +90,7 @@ class AsyncHttp2Transport:
     async def close(self) -> None:
         """End the connection, and every call that is still under way."""
         self._closed = True
-        async with self._opening:
-            if self._connection is not None:
-                await self._connection.close()
+        await self._close_all()
+
+    async def _close_all(self) -> None:
+        await asyncio.gather(*[connection.close() for connection in self._open])

@@ -31,6 +31,7 @@ class Http2Transport:
         self._requests = Requests(address)
         self._opening = Lock()
         self._connection: SharedConnection | None = None
+        self._open: list[SharedConnection] = []  # with those that only end what they have begun
         self._closed = False
 
     def send(self, call: Call, token: str) -> bytes:
@@ -44,28 +45,32 @@ class Http2Transport:
             connection = self._connection
             exchange = connection.ask(request, call.ends) if connection else None
             if exchange is None or (exchange.is_refused and not self._closed):
-                self._open(call, instead_of=connection)
+                self._connect(call, instead_of=connection)
                 continue
             if exchange.failed is not None and self._closed:
                 raise AttemptFailed(closed(self._address))
             return reply(exchange, call, self._address)
         raise unsteady(self._address)
 
-    def _open(self, call: Call, instead_of: SharedConnection | None) -> None:
+    def _connect(self, call: Call, instead_of: SharedConnection | None) -> None:
         if not self._opening.acquire(timeout=call.left):
             raise late(self._address, call)
         try:
-            if self._closed:
-                raise AttemptFailed(closed(self._address))
-            if self._connection is instead_of:
+            if self._connection is instead_of and not self._closed:
                 http2 = ClientConnection(told, self._answer_bytes)
-                self._connection = SharedConnection(connected(self._address, self._tls, call), http2)
+                self._connection = new = SharedConnection(connected(self._address, self._tls, call), http2)
+                self._open = [each for each in self._open if not each.is_closed] + [new]
+            if self._closed:
+                self._close_all()
+                raise AttemptFailed(closed(self._address))
         finally:
             self._opening.release()
 
     def close(self) -> None:
         """End the connection, and every call that is still under way."""
         self._closed = True
-        with self._opening:
-            if self._connection is not None:
-                self._connection.close()
+        self._close_all()
+
+    def _close_all(self) -> None:
+        for connection in self._open:
+            connection.close()
