@@ -33,6 +33,8 @@ class Kept:
 class Echo:
     """Answers each request with its body, at once or when it is told to."""
 
+    varying: bytes | None = b"x-varying"
+
     def __init__(self) -> None:
         self.connection: Connection
         self.at_once = True

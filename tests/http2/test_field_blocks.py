@@ -56,7 +56,31 @@ def test_the_same_block_is_read_once() -> None:
     encoder, decoder = Encoder(), FieldDecoder(4096, 1 << 20, keep)
     blocks = [encoder.encode([(":path", "/"), ("x", "y")]) for _ in range(10)]
     assert len({decoder.decode(block) for block in blocks}) == 1
-    assert len(made) == 2  # when it was learnt, and when it was only named
+    assert len(made) == 1
+
+
+def test_a_field_that_varies_is_kept_apart() -> None:
+    made: list[object] = []
+
+    def keep(fields: object) -> object:
+        made.append(fields)
+        return fields
+
+    encoder, decoder = Encoder(), FieldDecoder(4096, 1 << 20, keep, b"time")
+    for time in ("1", "22", "1", "1"):
+        assert decoder.decode(encoder.encode([("x", "y"), ("time", time)])) == ((b"x", b"y"),)
+        assert decoder.varied == time.encode()
+    decoder.decode(encoder.encode([("x", "y")]))
+    assert (decoder.varied, made) == (b"", [((b"x", b"y"),)])
+
+
+def test_variations_do_not_fill_the_memory() -> None:
+    encoder, decoder = Encoder(), FieldDecoder(0, 1 << 14, tuple)
+    encoder.header_table_size = 0
+    for number in range(3000):
+        decoder.decode(encoder.encode([(f"x-{number}", "v" * (number % 12_000))]))
+    assert len(decoder.known) + len(decoder._of_fields) <= 512
+    assert sum(map(len, decoder.known)) < 1 << 20
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -38,7 +38,13 @@ class Kept(Protocol):
 
 
 class Application(Protocol):
-    """What stands behind a connection."""
+    """What stands behind a connection.
+
+    Attributes:
+        varying: name of a field that is another in each request: it is in ``stream.varied``, not among the fields.
+    """
+
+    varying: bytes | None
 
     def head(self, fields: Fields) -> Kept:
         """What is kept of a request's fields, made once for all requests that have the same."""
@@ -87,7 +93,7 @@ class Connection(Endpoint):
     ) -> None:
         super().__init__(limits, frames.PREFACE, clock, budget)
         self._application = application
-        self._decoder = FieldDecoder(4096, limits.list, self._head)
+        self._decoder = FieldDecoder(4096, limits.list, self._head, application.varying)
         self._last_accepted: int | None = None
         self._now = self._heard_at = clock()
         self._cut_at: float | None = None
@@ -107,16 +113,18 @@ class Connection(Endpoint):
     def _on_headers(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
         # The way of nearly all calls: a block that came before, of a request that opens a stream and has a body.
         if flags == frames.END_HEADERS and number > self._highest and number & 1:
-            head: Head | None = self._decoder.known.get(data[start:stop])
+            known: tuple[Head, bytes] | None = self._decoder.known.get(data[start:stop])
             if (
-                head is not None
-                and head.is_simple
+                known is not None
+                and known[0].is_simple
                 and self._last_accepted is None
                 and len(self.streams) < self._limits.streams
             ):
                 self._highest = number
+                head, varied = known
                 stream = Stream(number, head.made, self.sender.initial, self._limits.window, self._now)
                 stream.is_simple = True
+                stream.varied = varied
                 if head.length is not None:
                     stream.expected = head.length
                 self.streams[number] = stream
@@ -142,6 +150,7 @@ class Connection(Endpoint):
         if len(self.streams) >= self._limits.streams:
             raise StreamFailed(number, Code.REFUSED_STREAM)
         stream = Stream(number, head and head.made, self.sender.initial, self._limits.window, self._now)
+        stream.varied = self._decoder.varied
         self.streams[number] = stream
         if head is None:
             self._application.refuse(stream)

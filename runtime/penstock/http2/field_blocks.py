@@ -28,6 +28,7 @@ STATIC: Final[tuple[Field, ...]] = tuple((bytes(name), bytes(value)) for name, v
 _STATIC_COUNT: Final = len(STATIC)
 _OVERHEAD: Final = 32  # that an entry counts beside its bytes, RFC 7541, 4.1
 _REMEMBERED: Final = 256
+_LONGEST_REMEMBERED: Final = 2048  # bytes, as the RFC counts them; so a peer cannot fill the memory with variations
 _BOMB: Final = 4  # times the limit: read so far, so that the next block can be read, too; then the connection ends
 _LONGEST_INTEGER: Final = 5  # octets; more than 2^28 is no length or index that anybody needs
 
@@ -47,19 +48,29 @@ class FieldDecoder:
     Args:
         table_bytes: what the dynamic table may hold: our SETTINGS_HEADER_TABLE_SIZE.
         list_bytes: what the fields of a block may take, counted as the RFC does.
-        made: what is made of the fields of a block, once for all the times that it comes.
+        made: what is made of the fields of a block, once for all the times that they come.
+        varying: name of a field that is another each time, and so is kept apart from the fields.
+
+    Attributes:
+        known: for blocks that mean the same when they come again: what was made, and the varying field's value.
+        varied: value of that field in the last block that `decode` was given; empty where it had none.
     """
 
-    def __init__(self, table_bytes: int, list_bytes: int, made: Callable[[Fields], Any]) -> None:
+    def __init__(
+        self, table_bytes: int, list_bytes: int, made: Callable[[Fields], Any], varying: bytes | None = None
+    ) -> None:
         self._allowed = self._most = table_bytes
         self._list_bytes = list_bytes
         self._entries: deque[Field] = deque()
         self._bytes = 0
         self._made = made
-        self.known: dict[bytes, Any] = {}
+        self._varying = varying
+        self._of_fields: dict[Fields, Any] = {}
+        self.known: dict[bytes, tuple[Any, bytes]] = {}
+        self.varied = b""
 
     def decode(self, block: bytes) -> Any:
-        """What ``made`` makes of a block's fields: the same object again, as long as nothing new was learnt.
+        """What ``made`` makes of a block's fields: the same object again, where they are the same.
 
         Raises:
             ConnectionFailed: COMPRESSION_ERROR; or ENHANCE_YOUR_CALM, several times ``list_bytes``.
@@ -67,52 +78,64 @@ class FieldDecoder:
         """
         known = self.known.get(block)
         if known is not None:
-            return known
+            told, self.varied = known
+            return told
+        self.varied = b""
         try:
             fields, size, learnt = self._read(block)
         except (IndexError, HPACKDecodingError, ValueError):
             raise ConnectionFailed(Code.COMPRESSION_ERROR, "a header block cannot be read") from None
         if size > self._list_bytes:
             raise TooLarge
-        told = self._made(tuple(fields))
+        if size > _LONGEST_REMEMBERED:
+            return self._made(fields)
+        told = self._of_fields.get(fields)
+        if told is None:
+            told = self._made(fields)
+            _remember(self._of_fields, fields, told)
         if not learnt:
-            if len(self.known) >= _REMEMBERED:
-                self.known.clear()
-            self.known[block] = told
+            _remember(self.known, block, (told, self.varied))
         return told
 
-    def _read(self, block: bytes) -> tuple[list[Field], int, bool]:
+    def _read(self, block: bytes) -> tuple[Fields, int, bool]:
         fields: list[Field] = []
         at, end, size, learnt = 0, len(block), 0, False
+        entries, varying = self._entries, self._varying
         while at < end:
             first = block[at]
             if first & 0x80:  # indexed
-                if (first & 0x7F) != 0x7F:
-                    index, at = first & 0x7F, at + 1
+                if _STATIC_COUNT < first & 0x7F < 0x7F:
+                    field, at = entries[(first & 0x7F) - _STATIC_COUNT - 1], at + 1
                 else:
                     index, at = _integer(block, at, 0x7F)
-                field = self._at(index)
+                    field = self._at(index)
+            elif first & 0x20 and not first & 0x40:
+                if fields:
+                    raise ValueError("a size update behind a field")
+                at = self._resize(block, at)
+                learnt = True
+                continue
             elif first & 0x40:  # literal, to be remembered
                 field, at = self._literal(block, at, 0x3F)
                 self._learn(field)
                 learnt = True
-            elif first & 0x20:  # size of the table
-                if fields:
-                    raise ValueError("a size update behind a field")
-                self._most, at = _integer(block, at, 0x1F)
-                if self._most > self._allowed:
-                    raise ValueError("a larger table than allowed")
-                self._evict(self._most)
-                learnt = True
-                continue
             else:  # literal, not to be remembered
                 field, at = self._literal(block, at, 0x0F)
             size += len(field[0]) + len(field[1]) + _OVERHEAD
-            if size <= self._list_bytes:
+            if field[0] == varying:
+                self.varied = field[1]
+            elif size <= self._list_bytes:
                 fields.append(field)
             elif size > self._list_bytes * _BOMB:
                 raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "header fields that are large beyond measure")
-        return fields, size, learnt
+        return tuple(fields), size, learnt
+
+    def _resize(self, block: bytes, at: int) -> int:
+        self._most, at = _integer(block, at, 0x1F)
+        if self._most > self._allowed:
+            raise ValueError("a larger table than allowed")
+        self._evict(self._most)
+        return at
 
     def _literal(self, block: bytes, at: int, mask: int) -> tuple[Field, int]:
         index, at = _integer(block, at, mask)
@@ -143,6 +166,12 @@ class FieldDecoder:
         while self._entries and self._bytes > most:
             name, value = self._entries.pop()
             self._bytes -= len(name) + len(value) + _OVERHEAD
+
+
+def _remember(known: dict[Any, Any], key: Any, told: Any) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = told
 
 
 def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:

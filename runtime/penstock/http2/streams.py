@@ -31,12 +31,13 @@ class Stream:
         opened: when, on the coarse clock of `Connection.tick`.
         reset: code that the peer gave the stream up with; -1 where it has not.
         seen: what `Connection.tick` saw of ``unsent``, and when.
+        varied: value of the field that is another in each request.
         work: what answers; cancelled where the peer gives up.
     """
 
     __slots__ = (
         "chunks", "expected", "has_all", "has_begun", "head", "is_simple", "number", "opened", "reader", "reset",
-        "room", "seen", "size", "unsent", "window", "work",
+        "room", "seen", "size", "unsent", "varied", "window", "work",
     )  # fmt: skip
 
     def __init__(self, number: int, head: Any, window: int, room: int, opened: float = 0.0) -> None:
@@ -53,6 +54,7 @@ class Stream:
         self.opened = opened
         self.reset = -1
         self.seen: tuple[int, float] | None = None
+        self.varied = b""
         self.work: Any = None
 
     def take(self, data: bytes, start: int, stop: int) -> None:

@@ -26,6 +26,7 @@ class _Kept(NamedTuple):
 
 
 class _Echo:
+    varying: bytes | None = b"te"
     connection: Connection
 
     def head(self, fields: Fields) -> _Kept:

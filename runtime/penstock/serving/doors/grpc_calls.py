@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from penstock.http2.frames import Code
 
 from .failures import info, told
-from .grpc_head import GRPC, UNKNOWN_METHOD, GrpcHead
+from .grpc_head import GRPC, UNKNOWN_METHOD, GrpcHead, seconds
 from .grpc_inflating import Inflating
 from .grpc_messages import PREFIX, only_message, prefix, too_large
 from .grpc_status import OK, Refused, Status
@@ -78,11 +79,12 @@ class GrpcCalls:
         head: GrpcHead = stream.head
         status = "CANCELLED"
         try:
+            deadline = seconds(stream.varied) if stream.varied else None
             message, is_compressed = only_message(stream, self._most)
             stream.chunks = []
             if is_compressed:
                 message = await self._inflating.inflated(message, head.encoding)
-            reply = await handler(Call(message, head.metadata, head.deadline))
+            reply = await handler(Call(message, head.metadata, deadline))
             status = self._reply(http2, stream, reply)
         except Refused as refused:
             status = refused.status.name
@@ -118,6 +120,13 @@ class GrpcCalls:
             size = int.from_bytes(stream.body()[1:PREFIX])
         text = too_large(size, self._most) if size > self._most else "the body is larger than its message"
         self._fail(http2, stream, Status("RESOURCE_EXHAUSTED", text))
+
+    def deadline(self, stream: Stream) -> float:
+        """Seconds that a call may take."""
+        try:
+            return seconds(stream.varied)
+        except Refused:
+            return inf  # answered already, or about to be
 
     def expire(self, http2: Http2, stream: Stream) -> None:
         """Give up a call whose caller does not wait any more, where its handler did not see to that itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from .grpc_status import Refused, Status
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .rpc import RpcHandler
 
 GRPC: Final = b"application/grpc"
+TIMEOUT: Final = b"grpc-timeout"
 UNKNOWN_METHOD: Final = Status("UNIMPLEMENTED", "Method not found!")
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,18}) *([HMSmun])")
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -40,7 +42,6 @@ class GrpcHead:
         handler: what answers a unary call.
         stream_handler: what answers one of the few others.
         metadata: as `Call` has it.
-        deadline: seconds; None where the caller did not say.
         encoding: of messages that say that they are compressed.
         most: bytes that a body may have.
         failure: what the call fails with, whatever its body is.
@@ -48,7 +49,7 @@ class GrpcHead:
     """
 
     __slots__ = (
-        "calls", "deadline", "door", "encoding", "failure", "follows", "handler", "is_broken", "metadata", "method",
+        "calls", "door", "encoding", "failure", "follows", "handler", "is_broken", "metadata", "method",
         "most", "stream_handler",
     )  # fmt: skip
 
@@ -72,22 +73,16 @@ class GrpcHead:
         self.encoding = values.get(b"grpc-encoding", b"identity")
         self.is_broken = values[b":method"] != b"POST" or values.get(b"te") != b"trailers"
         self.failure: Status | None = None
-        self.deadline: float | None = None
         self.metadata: tuple[tuple[str, str | bytes], ...] = ()
         try:
             self.metadata = tuple(_metadatum(*field) for field in fields if field[0][:1] != b":")
-            self._check(values)
+            self._check()
         except Refused as refused:
             self.failure = refused.status
 
-    def _check(self, values: dict[bytes, bytes]) -> None:
+    def _check(self) -> None:
         if self.encoding not in _ENCODINGS:
             raise Refused("INTERNAL", "Error parsing 'grpc-encoding' metadata")
-        timeout = values.get(b"grpc-timeout")
-        if timeout is not None:
-            self.deadline = _seconds(timeout)
-            if self.deadline < _SHORTEST:
-                raise Refused("DEADLINE_EXCEEDED", "Deadline Exceeded")
         if self.handler is None and self.stream_handler is None:
             raise Refused(*UNKNOWN_METHOD)
 
@@ -102,8 +97,17 @@ def _metadatum(name: bytes, value: bytes) -> tuple[str, str | bytes]:
         raise Refused("INTERNAL", f"Error parsing '{name.decode()}' metadata: illegal base64 encoding") from None
 
 
-def _seconds(timeout: bytes) -> float:
+@lru_cache(1024)
+def seconds(timeout: bytes) -> float:
+    """What ``grpc-timeout`` says.
+
+    Raises:
+        Refused: it is none, or over already.
+    """
     match = _TIMEOUT.fullmatch(timeout)
     if match is None:
         raise Refused("INTERNAL", "Error parsing 'grpc-timeout' metadata")
-    return int(match[1]) * _UNITS[match[2]]
+    deadline = int(match[1]) * _UNITS[match[2]]
+    if deadline < _SHORTEST:
+        raise Refused("DEADLINE_EXCEEDED", "Deadline Exceeded")
+    return deadline

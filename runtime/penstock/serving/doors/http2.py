@@ -10,7 +10,7 @@ from penstock.http2.endpoint import Budget
 from penstock.http2.field_blocks import literal
 from penstock.http2.limits import Limits
 
-from .grpc_head import GRPC
+from .grpc_head import GRPC, TIMEOUT
 from .grpc_messages import PREFIX
 from .grpc_status import Status
 
@@ -50,6 +50,8 @@ class Http2Door:
 
 class Http2(asyncio.Protocol):
     """One connection."""
+
+    varying: bytes | None = TIMEOUT
 
     def __init__(self, door: Http2Door, connections: Connections) -> None:
         self._door = door
@@ -245,11 +247,10 @@ class Http2(asyncio.Protocol):
                 return
         connection = self._connection
         connection.tick(now)
-        for stream in list(connection.streams.values()):
-            head = stream.head
+        for stream in [stream for stream in connection.streams.values() if stream.varied]:
             # Opened up to a second later than the clock of `Connections` says.
-            if head is not None and head.deadline is not None and now - stream.opened > head.deadline + 1:
-                head.calls.expire(self, stream)
+            if stream.head is not None and now - stream.opened - 1 > stream.head.calls.deadline(stream):
+                stream.head.calls.expire(self, stream)
                 if stream.work is not None:
                     stream.work.cancel()
         self._flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from penstock.http2.field_blocks import literal
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 class RestHead:
     """What the requests with one header block have in common."""
 
-    __slots__ = ("calls", "deadline", "follows", "found", "headers", "most")
+    __slots__ = ("calls", "follows", "found", "headers", "most")
 
     def __init__(self, calls: RestCalls, rest: Rest, fields: Fields) -> None:
         values = dict(fields)
         self.calls = calls
-        self.deadline = None
         self.follows = False
         self.most = rest.limits.message_bytes
         self.found = rest.find(values[b":method"], values[b":path"])
@@ -68,6 +68,10 @@ class RestCalls:
             self._rest.limits.check_bytes(max(stream.size, stream.expected))
         except LimitError as error:
             self._respond(http2, stream, self._rest.refuse(head.found, head.headers, error))
+
+    def deadline(self, _stream: Stream) -> float:
+        """Seconds that a request may take: there is no such field."""
+        return inf
 
     def expire(self, http2: Http2, stream: Stream) -> None:
         """Requests of REST have no deadline of their own."""
