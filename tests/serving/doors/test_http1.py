@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.proto import Limits
+from penstock.serving.doors import http1
 from penstock.serving.doors.connections import Connections
 from penstock.serving.doors.http1 import Http1, Http1Door
 from penstock.serving.doors.rest import rest
@@ -80,6 +81,7 @@ class Caller:
 class Server:
     service: Service
     connections: Connections
+    shared: Http1Door
     port: int
 
     async def call(self) -> Caller:
@@ -90,6 +92,10 @@ class Server:
     def later(self, seconds: float = FAR) -> None:
         for connection in self.connections:
             connection.check(self.connections.now + seconds)
+
+    @property
+    def door_held(self) -> int:
+        return self.shared.held
 
     @property
     def door(self) -> Http1:
@@ -110,7 +116,7 @@ async def serving() -> AsyncIterator[Server]:
         door = Http1Door(rest(service, about), connections)
         server = await asyncio.get_running_loop().create_server(door, "127.0.0.1", 0)
         try:
-            yield Server(service, connections, server.sockets[0].getsockname()[1])
+            yield Server(service, connections, door, server.sockets[0].getsockname()[1])
         finally:
             server.close()
             for caller in CALLERS:
@@ -376,6 +382,27 @@ async def test_a_body_in_drips_is_given_up(server: Server) -> None:
         server.later(0)
     assert (await caller.answer()).status == 408
     assert 20 < seconds < 40
+
+
+async def test_bodies_that_are_not_complete_are_bounded_for_all_together(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http1, "_MOST_HELD", 2 * LIMIT)
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {LIMIT}\r\n\r\n".encode()
+    callers = [await server.call() for _ in range(3)]
+    for caller in callers[:2]:
+        caller.send(head, b" " * (LIMIT - 1))
+    await until(lambda: server.door_held == 2 * LIMIT - 2)
+    callers[2].send(chunked(b" " * LIMIT, LIMIT)[:-9])
+    answer = await callers[2].answer()
+    assert (answer.status, answer.code) == (429, "OVERLOADED")
+    assert server.door_held == 2 * LIMIT - 2
+    callers[0].send(b" ")
+    assert (await callers[0].answer()).status == 400
+    callers[1].writer.transport.abort()
+    await until(lambda: not server.door_held)
+    callers[0].send(text("a"))
+    assert (await callers[0].answer()).text == "a"
 
 
 async def test_an_idle_connection_is_closed_without_a_word(server: Server) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from penstock.proto import PenstockError
+from penstock.proto import Overloaded, PenstockError
 
 from .answer_heads import answer_head
 from .chunks import Chunks
@@ -36,6 +36,8 @@ _LONGEST_KNOWN: Final = 2048
 # Requests, or chunks, of one connection before others have their turn.
 _TURN: Final = 32
 _TURN_CHUNKS: Final = 16
+# Bytes of bodies that are not complete, on all connections together.
+_MOST_HELD: Final = 256 * 1024 * 1024
 # From here on a body is written by itself: cheaper than to copy it behind its head.
 _LARGE: Final = 32 * 1024
 # How long a peer may take, seconds: between requests as nginx; for a head and for a body as Apache's
@@ -68,6 +70,7 @@ class Http1Door:
         self.rest = rest
         self.connections = connections
         self.known: dict[bytes, Asked] = {}
+        self.held = 0  # bytes of bodies that are not complete
 
     def __call__(self) -> Http1:
         """A protocol for one more connection."""
@@ -95,6 +98,7 @@ class Http1(asyncio.Protocol):
         self._chunks: Chunks | None = None
         self._pieces: list[bytes | bytearray] = []
         self._size = 0
+        self._held = 0  # of the door's
         self._refused: Response | None = None  # what is told when those before are answered
         self._waiting: tuple[Asked, bytes] | None = None  # for those before to be answered
         self._owes_continue = False
@@ -120,6 +124,7 @@ class Http1(asyncio.Protocol):
         self._deaf = True
         self._waiting = None
         self._data, self._at = b"", 0
+        self._hold(-self._held)
         if self._work is not None:
             self._work.cancel()
 
@@ -285,11 +290,19 @@ class Http1(asyncio.Protocol):
         if self._deaf:
             return self._passed_over(is_over=self._size == asked.length)
         self._progress(stop - at)
+        self._hold(stop - at)
         self._keep_piece(data if stop - at == len(data) else data[at:stop])
         if self._size == asked.length:
             pieces, self._pieces = self._pieces, []
             self._take(asked, pieces[0] if len(pieces) == 1 and type(pieces[0]) is bytes else b"".join(pieces))
         return True
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._door.held += size
+        if size > 0 and self._door.held > _MOST_HELD:
+            self._lingers = True
+            raise Overloaded(f"bodies of {_MOST_HELD:,} bytes are on their way already; try again")
 
     def _keep_piece(self, piece: bytes) -> None:
         """Many small pieces become one: each by itself takes more room for itself than for its bytes."""
@@ -308,6 +321,7 @@ class Http1(asyncio.Protocol):
             chunks.body.clear()
             return self._passed_over(is_over=chunks.is_over)
         self._progress(self._at - before)
+        self._hold(len(chunks.body) - self._held)
         if len(chunks.body) > self._most_bytes:
             self._lingers = True
             self._rest.limits.check_bytes(len(chunks.body))
@@ -331,6 +345,8 @@ class Http1(asyncio.Protocol):
     def _take(self, asked: Asked, body: bytes) -> None:
         """A request is complete: answer it when the one before it is answered."""
         self._asked = self._chunks = None
+        if self._held:
+            self._hold(-self._held)
         if not asked.keep:
             self._deaf = True
         if self._is_answering or self._writing_paused:
@@ -359,6 +375,7 @@ class Http1(asyncio.Protocol):
             return
         self._deaf = True
         self._pieces = []
+        self._hold(-self._held)
         asked = self._asked
         if not self._lingers:
             self._asked = self._chunks = None
