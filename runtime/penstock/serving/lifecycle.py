@@ -51,7 +51,7 @@ class Running:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
-    """A service that runs as long as the block does; ports of 0 are free ones.
+    """A service that runs as long as the block does, in this process alone; ports of 0 are free ones.
 
     Raises:
         ModelLoadError: the model cannot be loaded. SetupError: a port is taken, or a certificate cannot be used.

@@ -113,35 +113,45 @@ def test_a_stop_answers_what_is_in_flight_everywhere(two: Fleet) -> None:
     assert not psutil.wait_procs(workers, PATIENCE)[1]
 
 
-def test_workers_do_not_outlive_a_killed_parent(model: Path, tmp_path: Path) -> None:
-    with fleet(tmp_path, "--model", str(model)) as running:
-        workers = running.workers()
-        assert len(workers) == 2
-        running.parent.kill()
-        assert not psutil.wait_procs(workers, PATIENCE)[1]
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
-def test_tls_is_spoken_by_the_workers(model: Path, tmp_path: Path) -> None:
-    authority = trustme.CA()
+@pytest.fixture(scope="module")
+def secured(authority: trustme.CA, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("secured")
     issued = authority.issue_cert("127.0.0.1")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
     issued.cert_chain_pems[0].write_to_path(certificate)
     issued.private_key_pem.write_to_path(key)
+    options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+    with fleet(folder, "--model", str(model), *options) as running:
+        yield running
+
+
+def test_tls_is_spoken_by_the_workers(authority: trustme.CA, secured: Fleet) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
-    with fleet(tmp_path, "--model", str(model), *options) as running:
-        # Who speaks plain text takes no place for long: the workers get the next two all the same.
-        for _ in range(2):
-            with pytest.raises(httpx.HTTPError):
-                httpx.get(running.http.replace("https", "http"), timeout=PATIENCE)
+    # Who speaks plain text takes no place for long: the workers get the next two all the same.
+    for _ in range(2):
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(secured.http.replace("https", "http"), timeout=PATIENCE)
 
-        def both_answer() -> bool:
-            with ExitStack() as clients:
-                two = [clients.enter_context(httpx.Client(base_url=running.http, verify=trusting)) for _ in range(2)]
-                return {asked(client) for client in two} == {worker.pid for worker in running.workers()}
+    def both_answer() -> bool:
+        with ExitStack() as clients:
+            two = [clients.enter_context(httpx.Client(base_url=secured.http, verify=trusting)) for _ in range(2)]
+            return {asked(client) for client in two} == {worker.pid for worker in secured.workers()}
 
-        wait_for(both_answer)
+    wait_for(both_answer)
+
+
+def test_workers_do_not_outlive_a_killed_parent(secured: Fleet) -> None:
+    """The last of those with `secured`."""
+    workers = secured.workers()
+    assert len(workers) == 2
+    secured.parent.kill()
+    assert not psutil.wait_procs(workers, PATIENCE)[1]
 
 
 @pytest.mark.parametrize(
