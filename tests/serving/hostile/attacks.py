@@ -101,20 +101,17 @@ async def _again(
             await asyncio.sleep(_AGAIN)
             continue
         peer = Peer(reader, writer)
+        tasks = [asyncio.create_task(work) for work in ([peer.swallow()] if reads else []) + [script(peer)]]
         try:
-            async with asyncio.TaskGroup() as group:
-                if reads:
-                    group.create_task(peer.swallow())
-                group.create_task(script(peer))
-        except* OSError:
-            target.hung_up += 1
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             writer.transport.abort()
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(OSError):
                 await writer.wait_closed()
-        # A TaskGroup that fails in the very turn in which it is cancelled forgets the latter.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError
+        target.hung_up += any(isinstance(end, OSError) for end in ended)
         await asyncio.sleep(_AGAIN)
 
 

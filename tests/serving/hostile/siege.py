@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MODEL = Path(__file__).parents[1] / "models" / "units"
 
@@ -32,9 +32,9 @@ class Besieged:
 
 
 @contextmanager
-def besieged(engine: str = "penstock") -> Iterator[Besieged]:
-    """`penstock serve` on free ports."""
-    command = [sys.executable, "-m", "penstock.cli", "serve", "--model", str(_MODEL), "--grpc-engine", engine]
+def besieged(engine: str = "penstock", prefix: Sequence[str] = ()) -> Iterator[Besieged]:
+    """`penstock serve` on free ports; ``prefix`` stands before its command."""
+    command = [*prefix, sys.executable, "-m", "penstock.cli", "serve", "--model", str(_MODEL), "--grpc-engine", engine]
     with subprocess.Popen(
         [*command, "--grpc-port", "0", "--http-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -47,6 +47,7 @@ async def test_others_are_answered_and_memory_is_bounded(server: Besieged, name:
     try:
         await asyncio.sleep(_TO_DEVELOP)
         await asyncio.wait_for(asyncio.gather(calls(server), requests(server)), 25)
+        assert not attack.done()
     finally:
         for task in (attack, watch):
             task.cancel()
