@@ -113,7 +113,7 @@ class Connection(Endpoint):
     def _on_headers(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
         # The way of nearly all calls: a block that came before, of a request that opens a stream and has a body.
         if flags == frames.END_HEADERS and number > self._highest and number & 1:
-            known: tuple[Head, bytes] | None = self._decoder.known.get(data[start:stop])
+            known: tuple[Head, bytes | None] | None = self._decoder.known.get(data[start:stop])
             if (
                 known is not None
                 and known[0].is_simple

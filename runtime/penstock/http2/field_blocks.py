@@ -53,7 +53,7 @@ class FieldDecoder:
 
     Attributes:
         known: for blocks that mean the same when they come again: what was made, and the varying field's value.
-        varied: value of that field in the last block that `decode` was given; empty where it had none.
+        varied: value of that field in the last block that `decode` was given; None where it had none.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class FieldDecoder:
         self._made = made
         self._varying = varying
         self._of_fields: dict[Fields, Any] = {}
-        self.known: dict[bytes, tuple[Any, bytes]] = {}
-        self.varied = b""
+        self.known: dict[bytes, tuple[Any, bytes | None]] = {}
+        self.varied: bytes | None = None
 
     def decode(self, block: bytes) -> Any:
         """What ``made`` makes of a block's fields: the same object again, where they are the same.
@@ -80,7 +80,7 @@ class FieldDecoder:
         if known is not None:
             told, self.varied = known
             return told
-        self.varied = b""
+        self.varied = None
         try:
             fields, size, learnt = self._read(block)
         except (IndexError, HPACKDecodingError, ValueError):

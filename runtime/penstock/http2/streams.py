@@ -31,7 +31,7 @@ class Stream:
         opened: when, on the coarse clock of `Connection.tick`.
         reset: code that the peer gave the stream up with; -1 where it has not.
         seen: what `Connection.tick` saw of ``unsent``, and when.
-        varied: value of the field that is another in each request.
+        varied: value of the field that is another in each request; None where it is not there.
         work: what answers; cancelled where the peer gives up.
     """
 
@@ -54,7 +54,7 @@ class Stream:
         self.opened = opened
         self.reset = -1
         self.seen: tuple[int, float] | None = None
-        self.varied = b""
+        self.varied: bytes | None = None
         self.work: Any = None
 
     def take(self, data: bytes, start: int, stop: int) -> None:

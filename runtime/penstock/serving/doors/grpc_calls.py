@@ -79,7 +79,7 @@ class GrpcCalls:
         head: GrpcHead = stream.head
         status = "CANCELLED"
         try:
-            deadline = seconds(stream.varied) if stream.varied else None
+            deadline = seconds(stream.varied) if stream.varied is not None else None
             message, is_compressed = only_message(stream, self._most)
             stream.chunks = []
             if is_compressed:
@@ -124,7 +124,7 @@ class GrpcCalls:
     def deadline(self, stream: Stream) -> float:
         """Seconds that a call may take."""
         try:
-            return seconds(stream.varied)
+            return inf if stream.varied is None else seconds(stream.varied)
         except Refused:
             return inf  # answered already, or about to be
 

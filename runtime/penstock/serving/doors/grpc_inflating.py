@@ -36,6 +36,8 @@ class Inflating:
             raise Refused("INTERNAL", "Compression bit set but no encoding configured")
         if not message:
             return message  # no zlib data, but grpc's own server takes it
+        if not message:
+            return message  # as grpc's own server does
         inflater = zlib.decompressobj(_WINDOWS[encoding])
         start = _inflate(inflater, message, min(_AT_ONCE, self._most + 1))
         if inflater.eof or len(start) > self._most:

@@ -247,7 +247,7 @@ class Http2(asyncio.Protocol):
                 return
         connection = self._connection
         connection.tick(now)
-        for stream in [stream for stream in connection.streams.values() if stream.varied]:
+        for stream in [stream for stream in connection.streams.values() if stream.varied is not None]:
             # Opened up to a second later than the clock of `Connections` says.
             if stream.head is not None and now - stream.opened - 1 > stream.head.calls.deadline(stream):
                 stream.head.calls.expire(self, stream)
