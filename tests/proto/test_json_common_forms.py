@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from penstock.proto import Kind, Limits, Message, Meta, Payload, PayloadError, read_json_message, write_json_message
+from penstock.proto.inference import read_infer_json
 from penstock.proto.jsonform import json_message, message_from_json
 from penstock.proto.jsontext import dumps, loads
+from penstock.proto.numbertext import loads_numbers
 
 dtypes: st.SearchStrategy[np.dtype[Any]] = st.sampled_from([np.dtype(code) for code in ("<f8", ">f8", "f4", "i8", "?")])
 arrays: st.SearchStrategy[Any] = st_numpy.arrays(dtypes, st_numpy.array_shapes(max_dims=3, max_side=4))
@@ -55,9 +57,6 @@ def test_what_is_wrong_is_told(text: str) -> None:
 
 
 def test_a_large_input_of_the_open_inference_protocol_makes_no_python_numbers() -> None:
-    from penstock.proto.inference import read_infer_json
-    from penstock.proto.numbertext import loads_numbers
-
     array = np.random.default_rng(1).normal(size=(40, 30)).astype(np.float32)
     entries: list[dict[str, Any]] = [
         {"name": "flag", "datatype": "INT64", "shape": [1], "data": [7]},
@@ -92,3 +91,46 @@ def test_bytes_are_the_same_either_way(data: bytes, odd: str, inside: bool) -> N
         assert found.payload is not None
         assert expected.payload is not None
         assert (found.payload.kind, found.payload.value) == (Kind.BIN_DATA, expected.payload.value)
+
+
+def binary_request(sizes: dict[str, int], raw: bytes, **parts: Any) -> tuple[bytes, int]:
+    inputs = [
+        {"name": name, "datatype": "FP32", "shape": [size // 4], "parameters": {"binary_data_size": size}}
+        for name, size in sizes.items()
+    ]
+    head = json.dumps({"inputs": inputs, **parts}).encode()
+    return head + raw, len(head)
+
+
+def test_a_known_json_part_says_the_same_of_other_numbers() -> None:
+    outputs = [{"name": "y", "parameters": {"binary_data": True}}]
+    for numbers in ([1, 2, 3], [4, 5, 6], [7, 8, 9]):
+        raw = np.array(numbers, "<f4").tobytes()
+        body, size = binary_request({"a": 8, "b": 4}, raw, outputs=outputs, id="7")
+        request = read_infer_json(body, size, Limits())
+        assert [(tensor.name, tensor.array.tolist()) for tensor in request.inputs] == [
+            ("a", numbers[:2]),
+            ("b", numbers[2:]),
+        ]
+        assert not request.inputs[0].array.flags.writeable
+        assert (request.id, request.outputs[0].name, request.outputs[0].binary) == ("7", "y", True)
+
+
+def test_a_known_json_part_is_held_to_its_sizes_and_to_the_limits() -> None:
+    body, size = binary_request({"a": 8}, bytes(8))
+    for wrong in (body[:-1], body + b"x", body[:size]):
+        read_infer_json(body, size, Limits())
+        with pytest.raises(PayloadError, match="bytes"):
+            read_infer_json(wrong, size, Limits())
+    with pytest.raises(PayloadError) as caught:
+        read_infer_json(body, size, Limits(elements=1))
+    assert caught.value.code == "TOO_MANY_ELEMENTS"
+
+
+def test_inputs_in_the_json_part_are_never_taken_from_behind_it() -> None:
+    listed = {"name": "l", "datatype": "FP32", "shape": [1], "data": [5]}
+    raw = {"name": "r", "datatype": "FP32", "shape": [1], "parameters": {"binary_data_size": 4}}
+    head = json.dumps({"inputs": [listed, raw]}).encode()
+    for number in (1.0, 2.0):
+        inputs = read_infer_json(head + np.float32(number).tobytes(), len(head), Limits()).inputs
+        assert [tensor.array.tolist() for tensor in inputs] == [[5.0], [number]]
