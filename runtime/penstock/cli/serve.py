@@ -50,7 +50,7 @@ def serve(
     deadline: Annotated[float, typer.Option(help="Seconds a prediction may take, waiting included.")] = 3.0,
     max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 1024,
     batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
-    max_queue: Annotated[int, typer.Option(help="Rows that may wait for the model.")] = 4096,
+    max_queue: Annotated[int, typer.Option(help="Rows that may wait for the model.")] = 16384,
     max_message_bytes: Annotated[int, typer.Option(help="Size of a request or reply on any protocol.")] = 64 << 20,
     threads: Annotated[int, typer.Option(help="That onnxruntime or LiteRT uses for one run; 0 is one per core.")] = 1,
     drain: Annotated[float, typer.Option(help="Seconds that a stop waits for what is in flight.")] = 10.0,

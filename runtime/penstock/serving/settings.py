@@ -54,7 +54,7 @@ class Settings:
     deadline: float = 3.0
     max_batch: int = 1024
     batch_wait: float = 0.0
-    max_queue: int = 4096
+    max_queue: int = 16384
     threads: int = 1
     limits: Limits = DEFAULT_LIMITS
     drain: float = 10.0
