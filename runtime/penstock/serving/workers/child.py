@@ -35,8 +35,6 @@ def main() -> None:
     name, channel, connections = sys.argv[1:]
     form = f"%(asctime)s %(levelname)s worker {name} %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
-    # Ctrl-C reaches every process of the terminal; the parent hears it, and tells when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ends = socket.socket(fileno=int(channel)), Taker(socket.socket(fileno=int(connections)))
     run_until(_work(*ends), [signal.SIGTERM])
 

@@ -92,7 +92,8 @@ class Fleet:
             abouts = await asyncio.gather(*starting)
         except BaseException:
             for task in starting:
-                task.cancel()
+                if not task.cancelling():  # a second time would cut off its stop
+                    task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
             raise
         self.keeping = [asyncio.create_task(self._keep(name)) for name in names]

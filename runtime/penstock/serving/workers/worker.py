@@ -46,10 +46,11 @@ class Worker:
         (ours, theirs), (giving, taking) = socket.socketpair(), socket.socketpair()
         with theirs, taking:
             # A process of its own from the first line: a fork would inherit threads that are not there any more.
-            # -P: the current folder is the model's, and no place to import from.
+            # -P: the current folder is the model's, and no place to import from. A session of its own: Ctrl-C reaches
+            # every process of the terminal's, but it is for the parent to tell when to stop.
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", _MODULE, name, str(theirs.fileno()), str(taking.fileno()),
-                pass_fds=(theirs.fileno(), taking.fileno()),
+                pass_fds=(theirs.fileno(), taking.fileno()), start_new_session=True,
             )  # fmt: skip
         channel = await Channel.open(ours)
         channel.send(settings)
