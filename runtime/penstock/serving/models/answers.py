@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.proto import ConversionError, Kind, Payload, convert
-from penstock.proto.arrays import is_number, nested_of
+from penstock.proto.arrays import float64_of, is_number, nested_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,8 +64,8 @@ class Outputs:
             if array.dtype.kind != "f":
                 return array, names
             if self._table is None:
-                return array.astype(np.float64, copy=False), names
-            self._doubles = self._table[0].astype(np.float64, copy=False)
+                return float64_of(array, "the answer"), names
+            self._doubles = float64_of(self._table[0], "the answer")
         assert self._table is not None  # noqa: S101  (there are doubles of it)
         return self._doubles[rows], self._table[1]
 
