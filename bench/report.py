@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -114,7 +115,9 @@ def about(names: Iterable[str]) -> dict[str, Any]:
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {one.label: _versions(one.peer, one.packages) for one in ALL if one.name in names and one.packages},
+        "versions": {
+            one.label: _versions(one.peer, tuple(one.packages)) for one in ALL if one.name in names and one.packages
+        },
     }
 
 
@@ -142,14 +145,15 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def _versions(peer: str, names: Sequence[str]) -> dict[str, str]:
+@cache
+def _versions(peer: str, names: tuple[str, ...]) -> dict[str, str]:
     if not peer:
         return {name: _own_version(name) for name in names} | {"python": platform.python_version()}
     # Which protobuf seldon-core has decides more than anything else.
     ask = f"""
 import json, platform
 from importlib.metadata import version
-found = {{name: version(name) for name in {tuple(names)!r}}} | {{"python": platform.python_version()}}
+found = {{name: version(name) for name in {names!r}}} | {{"python": platform.python_version()}}
 if "protobuf" in found:
     from google.protobuf.internal import api_implementation
     found["protobuf runs in"] = api_implementation.Type()
