@@ -1,21 +1,19 @@
-"""What both sides of a connection do alike: settings, pings, windows, resets, bodies (RFC 9113, 5 and 6)."""
+"""What both sides of a connection do alike with streams: bodies, header blocks, resets (RFC 9113, 5 and 6)."""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from . import frames
+from .control import Control
 from .failures import ConnectionFailed, StreamFailed
-from .field_encoder import FieldEncoder
-from .frame_reader import FrameReader
-from .frames import Code, Setting
-from .sender import Sender
+from .frames import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .frame_reader import Handlers
+    from .frames import Setting
     from .limits import Limits
     from .streams import Stream
 
@@ -33,26 +31,13 @@ class Budget:
         self.left = left
 
 
-class Endpoint(FrameReader):
-    """One side of a connection; `Connection` is the server's.
-
-    Attributes:
-        sender: what goes out.
-        streams: the requests that are not done with, by number.
-        encoder: of our header blocks.
-    """
+class Endpoint(Control):
+    """One side of a connection; `Connection` is the server's."""
 
     def __init__(
         self, limits: Limits, preface: bytes, clock: Callable[[], float] = monotonic, budget: Budget | None = None
     ) -> None:
-        super().__init__(limits.frame, preface)
-        self.sender = Sender(limits.turn)
-        self.streams: dict[int, Stream] = {}
-        self.encoder = FieldEncoder()
-        self._limits = limits
-        self._clock = clock
-        self._has_settings = False
-        self._highest = 0  # stream that was opened
+        super().__init__(limits, preface, clock)
         self._reset: dict[int, None] = {}
         self._budget = budget or Budget(limits.bodies)
         self._bodies = 0
@@ -61,9 +46,7 @@ class Endpoint(FrameReader):
         self._data_pad = 0
         self._data_ends = False
         self._block: tuple[int, int, bytearray] | None = None
-        self._patience = float(limits.nuisance)
-        self._patience_at = clock()
-        self._ready: Handlers = (
+        self._ready = (
             self._on_unknown,
             self._on_headers,
             self._on_priority,
@@ -76,7 +59,7 @@ class Endpoint(FrameReader):
             self._on_continuation,
             *[self._on_unknown] * 246,
         )
-        self._in_block: Handlers = (*[self._on_intruder] * 9, self._on_continuation, *[self._on_intruder] * 246)
+        self._in_block = (*[self._on_intruder] * 9, self._on_continuation, *[self._on_intruder] * 246)
         early = [self._on_too_early] * 256
         early[frames.SETTINGS] = self._on_settings
         self._handlers = tuple(early)
@@ -113,9 +96,6 @@ class Endpoint(FrameReader):
     def _sent(self, stream: Stream) -> None:
         """Our message is queued whole."""
         raise NotImplementedError
-
-    def _was_never_opened(self, number: int) -> bool:
-        return number > self._highest or not number & 1
 
     # ------------------------------------------------------------------ DATA
 
@@ -250,26 +230,7 @@ class Endpoint(FrameReader):
             self._handlers = self._ready
             self._block_over(first, number, bytes(block))
 
-    def _on_intruder(self, *_: Any) -> None:
-        raise ConnectionFailed(Code.PROTOCOL_ERROR, "a frame between the parts of a header block")
-
-    def _on_too_early(self, *_: Any) -> None:
-        raise ConnectionFailed(Code.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-
-    # ------------------------------------------------------------------ the other frames
-
-    def _on_unknown(self, *_: Any) -> None:
-        """RFC 9113, 4.1: kinds that are unknown are passed over."""
-        self._bother()
-
-    def _on_priority(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
-        if not number:
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "PRIORITY on stream 0")
-        if stop - start != 5:
-            raise StreamFailed(number, Code.FRAME_SIZE_ERROR)
-        if int.from_bytes(data[start : start + 4]) & frames.STREAM_BITS == number:
-            raise StreamFailed(number, Code.PROTOCOL_ERROR)
-        self._bother()
+    # ------------------------------------------------------------------ streams that end
 
     def _on_rst_stream(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
         if not number or self._was_never_opened(number):
@@ -283,102 +244,6 @@ class Endpoint(FrameReader):
             self._forget(stream)
             self._reset.pop(number, None)  # the peer knows: nothing can be on its way
             self._gone(stream)
-
-    def _on_settings(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
-        if number:
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "SETTINGS on a stream")
-        if flags & frames.ACK:
-            if start != stop:
-                raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "an ACK has no bytes")
-            if not self._has_settings:
-                raise ConnectionFailed(Code.PROTOCOL_ERROR, "the first frame is an ACK")
-            self._bother()
-            return
-        if (stop - start) % 6:
-            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a setting has six bytes")
-        if self._has_settings:
-            self._bother()
-        self._has_settings = True
-        self._handlers = self._ready
-        for at in range(start, stop, 6):
-            self._set(int.from_bytes(data[at : at + 2]), int.from_bytes(data[at + 2 : at + 6]))
-        self.sender.out.append(frames.SETTINGS_ACK)
-
-    def _set(self, key: int, value: int) -> None:
-        if key == Setting.INITIAL_WINDOW_SIZE:
-            self._set_window(value)
-        elif key == Setting.MAX_FRAME_SIZE:
-            if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
-                raise ConnectionFailed(Code.PROTOCOL_ERROR, f"frames of {value:,} bytes")
-            self.sender.frame = value
-        elif key == Setting.HEADER_TABLE_SIZE:
-            self.encoder.resize(value)
-        elif key == Setting.ENABLE_PUSH and value > 1:
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
-
-    def _set_window(self, value: int) -> None:
-        if value > frames.LARGEST_WINDOW:
-            raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
-        change = value - self.sender.initial
-        self.sender.initial = value
-        for stream in self.streams.values():
-            stream.window += change
-            if stream.window > frames.LARGEST_WINDOW:
-                raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
-
-    def _on_push_promise(self, *_: Any) -> None:
-        raise ConnectionFailed(Code.PROTOCOL_ERROR, "nobody promises here")
-
-    def _on_ping(self, flags: int, number: int, data: bytes, start: int, stop: int) -> None:
-        if number:
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "PING on a stream")
-        if stop - start != 8:
-            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "a PING has eight bytes")
-        self._bother()
-        if not flags & frames.ACK:
-            self.sender.out.append(frames.frame(frames.PING, frames.ACK, 0, data[start:stop]))
-
-    def _on_goaway(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
-        if number:
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "GOAWAY on a stream")
-        if stop - start < 8:
-            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "GOAWAY has eight bytes and more")
-        self._bother()
-        last, code = int.from_bytes(data[start : start + 4]), int.from_bytes(data[start + 4 : start + 8])
-        self._peer_goes(last & frames.STREAM_BITS, code)
-
-    def _peer_goes(self, last: int, code: int) -> None:
-        """The peer takes no streams above ``last`` any more."""
-
-    def _on_window_update(self, _flags: int, number: int, data: bytes, start: int, stop: int) -> None:
-        if stop - start != 4:
-            raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE has four bytes")
-        increment = int.from_bytes(data[start:stop]) & frames.STREAM_BITS
-        if not number:
-            self.sender.grow(increment)
-            return
-        if self._was_never_opened(number):
-            raise ConnectionFailed(Code.PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that was never opened")
-        if not increment:
-            raise StreamFailed(number, Code.PROTOCOL_ERROR)
-        stream = self.streams.get(number)
-        if stream is not None:
-            stream.window += increment
-            if stream.window > frames.LARGEST_WINDOW:
-                raise StreamFailed(number, Code.FLOW_CONTROL_ERROR)
-
-    def _bother(self) -> None:
-        """Frames that cost us and bring nobody further are counted against a budget that refills with time."""
-        self._patience -= 1
-        if self._patience < 0:
-            now = self._clock()
-            refill = (now - self._patience_at) * self._limits.nuisance_rate
-            self._patience_at = now
-            self._patience = min(self._limits.nuisance, refill) - 1
-            if self._patience < 0:
-                raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "too many control frames")
-
-    # ------------------------------------------------------------------ streams that end
 
     def pump(self) -> None:
         """Put into ``sender.out`` what has waited, as far as windows and room go."""
