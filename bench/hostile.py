@@ -99,6 +99,7 @@ async def _round(server: Besieged, seconds: float) -> dict[str, float]:
 def _measure(server: Besieged, name: str, told: argparse.Namespace, prefix: Sequence[str]) -> dict[str, Any]:
     quiet: list[dict[str, float]] = []
     attacked: list[dict[str, float]] = []
+    asyncio.run(_round(server, told.seconds))  # not counted: the first calls teach the service how long the model takes
     before = server.memory
     for _ in range(told.rounds):
         quiet.append(asyncio.run(_round(server, told.seconds)))
