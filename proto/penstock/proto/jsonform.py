@@ -204,8 +204,12 @@ def _array_text(message: Message) -> bytes:
         return b""
     if is_tensor:
         numbers = b'{"shape":%b,"values":%b}' % (dumps(array.shape), numbers)
-    begin = _text_before(payload.names, payload.kind)
-    return b"".join((begin, numbers, b'},"meta":', dumps(_json_meta(message.meta)), b"}"))
+    meta = message.meta
+    if meta.tags or meta.routing or meta.metrics or not (meta.puid and meta.request_path):
+        about = _json_meta(meta)
+    else:
+        about = {"puid": meta.puid, "requestPath": meta.request_path}
+    return b"".join((_text_before(payload.names, payload.kind), numbers, b'},"meta":', dumps(about), b"}"))
 
 
 def _text_before(names: tuple[str, ...], kind: Kind) -> bytes:

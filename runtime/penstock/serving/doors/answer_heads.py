@@ -26,9 +26,12 @@ def answer_head(response: Response, date: bytes, *, keep: bool) -> bytes:
         date: the header line of that name.
         keep: whether more requests are taken on this connection.
     """
-    begin = _begin(response.status, response.content_type) + date
-    for name, value in response.headers:
-        begin += b"%s: %s\r\n" % (name, value)
-    if keep:
-        return begin + b"content-length: %d\r\n\r\n" % len(response.body)
-    return begin + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(response.body)
+    body, status, content_type, headers = response
+    begin = _begin(status, content_type)
+    if len(headers) == 1:  # the puid
+        ((name, value),) = headers
+        begin = b"%b%b%b: %b\r\ncontent-length: %d\r\n" % (begin, date, name, value, len(body))
+    else:
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        begin = b"%b%b%bcontent-length: %d\r\n" % (begin, date, lines, len(body))
+    return begin + (b"\r\n" if keep else b"connection: close\r\n\r\n")

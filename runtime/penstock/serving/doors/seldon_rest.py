@@ -80,7 +80,8 @@ class _Calls:
         self._limits = limits
 
     async def predict(self, request: Request) -> Response:
-        return _answer(await self._service.predict(self._message(request), puid=_puid(request)))
+        puid = _puid(request) if _PUID in request.headers else ""
+        return _answer(await self._service.predict(self._message(request), puid=puid))
 
     async def feedback(self, request: Request) -> Response:
         feedback = feedback_from_json(json_of(request, self._limits), self._limits)
@@ -126,7 +127,7 @@ def _with_puid(message: Message, request: Request) -> Message:
 
 
 def _answer(message: Message) -> Response:
-    return Response(write_json_message(message), headers=_puid_header(message.meta.puid))
+    return Response(write_json_message(message), 200, JSON, _puid_header(message.meta.puid))
 
 
 def _puid_header(puid: str) -> tuple[tuple[bytes, bytes], ...]:
