@@ -17,7 +17,7 @@ lint:
     ruff check
     ruff format --check
     mypy -p penstock.proto -p penstock.http2 -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
-    mypy tests templates bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
+    mypy tests templates bench/service.py bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
     python proto/matrix.py --check
@@ -31,13 +31,17 @@ format:
 demo *args:
     penstock demo {{args}}
 
-# Penstock beside seldon-core in one run: ratios and medians
+# Penstock beside seldon-core in one run: ratios and medians; --full: beside every other maker's server
 bench *args:
     python -m bench.service {{args}}
 
 # ten minutes of bytes that nobody sends on purpose
 fuzz *args:
     uv run --group fuzz python -m tests.fuzz.run {{args}}
+
+# what the machine, Python and the model allow: echo servers, onnxruntime alone
+bench-limits *args:
+    python -m bench.limits {{args}}
 
 # the codec, in milliseconds per million numbers
 bench-codec:
