@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,11 +23,12 @@ from penstock.serving.doors.rpc import RpcDoor
 from penstock.serving.doors.seldon_rest import failure
 from penstock.serving.metrics import Metrics
 
-from ..wire_client import DATA, END_STREAM, PING, RST_STREAM, Fields, connected, frame, grpc_fields, message
+from ..wire_client import DATA, END_STREAM, PING, RST_STREAM, Fields, WireClient, connected, frame, grpc_fields, message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from penstock.serving.doors.grpc_streams import StreamCall
     from penstock.serving.doors.rpc import Call
 
 MOST = 4 << 20
@@ -68,6 +70,13 @@ class Listening:
             raise
         return call.body
 
+    async def each(self, call: StreamCall) -> None:
+        while (body := await call.receive()) is not None:
+            call.send(body)
+
+    async def deaf(self, call: StreamCall) -> None:
+        await self.go_on.wait()
+
     async def metadata(self, call: Call) -> bytes:
         return repr([item for item in call.metadata if item[0].startswith("x-")]).encode()
 
@@ -83,7 +92,7 @@ async def door() -> AsyncIterator[Listening]:
     connections = door.connections
     rest_door = Door("r", [Route(("GET", "POST"), "/echo", "echo", door.rest)], failure)
     rest = Rest(Router([rest_door]), lambda _: rest_door, Limits(message_bytes=MOST), door.metrics)
-    calls = GrpcCalls([RpcDoor("t", methods)], {}, door.metrics, MOST)
+    calls = GrpcCalls([RpcDoor("t", methods)], {"/t.T/each": door.each, "/t.T/deaf": door.deaf}, door.metrics, MOST)
     shared = Http2Door(calls, RestCalls(rest), MOST)
 
     def protocol() -> Http2:
@@ -102,6 +111,10 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for what is under way; the test's time-out ends it where it never comes."""
     while not condition():  # noqa: ASYNC110  (what is looked at is not told of its test)
         await asyncio.sleep(0.01)
+
+
+def _has_come(client: WireClient, number: int, text: bytes) -> bool:
+    return bytes(client.answers[number].body).endswith(message(text))
 
 
 def rest_fields(method: bytes, path: bytes) -> Fields:
@@ -178,6 +191,31 @@ async def test_metadata_as_text_and_as_bytes(door: Listening) -> None:
             "/t.T/metadata", b"", [(b"x-a", b"1"), (b"x-b-bin", b"AAEC"), (b"x-b-bin", b"/w==")]
         )
     assert eval(bytes(answer.body[5:])) == [("x-a", "1"), ("x-b-bin", b"\0\1\2"), ("x-b-bin", b"\xff")]
+
+
+async def test_a_call_of_many_messages(door: Listening) -> None:
+    async with connected(door.address) as client:
+        number = client.headers(grpc_fields("/t.T/each"))
+        for text in (b"one", b"two"):
+            await client.body(number, message(text), ends=False)
+            await until(functools.partial(_has_come, client, number, text))
+        await client.body(number, b"")
+        answer = await client.answer(number)
+        assert (answer.status, bytes(answer.body)) == (0, message(b"one") + message(b"two"))
+
+
+async def test_a_call_of_many_messages_that_is_given_up_at_once(door: Listening) -> None:
+    async with connected(door.address) as client:
+        number = client.headers(grpc_fields("/t.T/each"))
+        client.send(frame(RST_STREAM, 0, number, (8).to_bytes(4)))
+        assert (await client.unary("/t.T/echo", b"hi")).status == 0
+
+
+async def test_a_call_of_many_messages_that_are_not_read_is_ended(door: Listening) -> None:
+    async with connected(door.address) as client:
+        number = client.headers(grpc_fields("/t.T/deaf"))
+        await client.body(number, bytes(MEGABYTE), ends=False)
+        assert (await client.answer(number)).reset == 11
 
 
 async def test_whoever_gives_up_ends_the_handler(door: Listening) -> None:

@@ -19,7 +19,7 @@ from .rpc import Call
 from .stepping import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from penstock.http2.field_blocks import Fields
     from penstock.http2.streams import Stream
@@ -151,12 +151,12 @@ class GrpcCalls:
             lambda stream: http2.reset(stream, Code.ENHANCE_YOUR_CALM),
         )
         stream.reader = call.came
-        stream.work = asyncio.create_task(self._converse(http2, stream, handler(call)))
+        stream.work = asyncio.create_task(self._converse(http2, stream, handler, call))
 
-    async def _converse(self, http2: Http2, stream: Stream, answering: Awaitable[None]) -> None:
+    async def _converse(self, http2: Http2, stream: Stream, handler: StreamHandler, call: StreamCall) -> None:
         status = None
         try:
-            await answering
+            await handler(call)
         except Refused as refused:
             status = refused.status
         except Exception as error:
