@@ -39,6 +39,10 @@ bench *args:
 fuzz *args:
     uv run --group fuzz python -m tests.fuzz.run {{args}}
 
+# our client beside grpcio's: calls per second of the caller's CPU
+bench-client *args:
+    python -m bench.client {{args}}
+
 # what the machine, Python and the model allow: echo servers, onnxruntime alone
 bench-limits *args:
     python -m bench.limits {{args}}

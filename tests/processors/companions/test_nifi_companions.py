@@ -116,7 +116,8 @@ def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
         until(lambda: sink.size() > COUNT // 4, lambda: f"more are through: {group.told()}", 180)
         for worker in workers(kafka_broker.address):
             worker.kill()
-        until(lambda: {record.value for record in sink.records()} == everything(), lambda: f"all are through: {group.told()}", 240)
+        through = lambda: {record.value for record in sink.records()} == everything()  # noqa: E731
+        until(through, lambda: f"all are through: {group.told()}", 240)
         records = sink.records()
     assert all(record.key == record.value for record in records)  # offsets are counted as the values are
     assert all(record.headers == [("kafka.partition", b"0")] for record in records)
