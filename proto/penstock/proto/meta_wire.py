@@ -137,7 +137,9 @@ def _write_by_protobuf(meta: Meta) -> bytes:
     for key, value in meta.tags.items():
         message.tags[key].MergeFromString(write_value(value))
     for metric in meta.metrics:
-        kind = pb.Metric.MetricType.Value(metric.type)
+        known = metric.type in _METRIC_TYPES
+        # A type that came as a number of no name goes on as that number: protobuf's enums are open.
+        kind = _METRIC_TYPES.index(metric.type) if known else int(metric.type)
         message.metrics.add(key=metric.key, type=kind, value=metric.value, tags=metric.tags)
     return message.SerializeToString(deterministic=True)
 
