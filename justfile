@@ -17,7 +17,7 @@ lint:
     ruff check
     ruff format --check
     mypy -p penstock.proto -p penstock.http2 -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
-    mypy tests templates bench/service.py bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
+    mypy tests templates bench/service.py bench/hostile.py bench/client.py bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
     python proto/matrix.py --check
