@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -46,6 +46,18 @@ _WARM_UP_MINUTES = 10.0
 _MINUTE = 60.0
 _MEGA = 1 << 20
 _FLAT_MEGABYTES, _FLAT_SHARE = 2.0, 0.02  # what the last third may have more than the first: the larger of the two
+
+
+class Watched(Protocol):
+    """A process at one moment."""
+
+    @property
+    def second(self) -> float:
+        """Since the beginning."""
+
+    @property
+    def rss_mb(self) -> float:
+        """Resident memory, in MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,7 @@ def _answered(topics: Topics) -> int:
     return counts[-1]
 
 
-def memory(samples: Sequence[Sample], *, warm_up: float) -> dict[str, Any]:
+def memory(samples: Sequence[Watched], *, warm_up: float) -> dict[str, Any]:
     """Whether the resident memory is flat after so many seconds.
 
     Slope and error are those of a straight line through the means of each minute: samples of the same minute are not

@@ -12,17 +12,16 @@ _STYLE = "font-family='sans-serif' font-size='12'"
 
 
 def chart(samples: Mapping[str, Sequence[float]]) -> str:
-    """An SVG with two curves.
+    """An SVG with a curve of memory, and one of the lag where there is one.
 
     Args:
-        samples: ``second``, ``rss_mb`` and ``lag``, equally long.
+        samples: ``second``, ``rss_mb`` and perhaps ``lag``, equally long.
     """
     minutes = [second / 60 for second in samples["second"]]
-    parts = [
-        _curve(minutes, samples["rss_mb"], "resident memory, MiB", "#2563eb", _TOP),
-        _curve(minutes, samples["lag"], "records not yet committed", "#b45309", _TOP + _HEIGHT + _GAP),
-    ]
-    height = _TOP + 2 * (_HEIGHT + _GAP)
+    parts = [_curve(minutes, samples["rss_mb"], "resident memory, MiB", "#2563eb", _TOP)]
+    if "lag" in samples:
+        parts.append(_curve(minutes, samples["lag"], "records not yet committed", "#b45309", _TOP + _HEIGHT + _GAP))
+    height = _TOP + len(parts) * (_HEIGHT + _GAP)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH + _LEFT + 20} {height}' {_STYLE}>"
         f"<rect width='100%' height='100%' fill='white'/>{''.join(parts)}</svg>\n"
