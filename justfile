@@ -17,7 +17,7 @@ lint:
     ruff check
     ruff format --check
     mypy -p penstock.proto -p penstock.http2 -p penstock.client -p penstock.serving -p penstock.cli -p penstock.streams -p penstock.processors -p penstock.deploy
-    mypy tests templates bench/service.py bench/hostile.py bench/client.py bench/chaos.py bench/soak.py proto/generate.py proto/matrix.py .ci/pins.py
+    mypy tests templates bench/service.py bench/hostile.py bench/client.py bench/chaos.py bench/soak.py bench/soak_service.py proto/generate.py proto/matrix.py .ci/pins.py
     lint-imports
     python proto/generate.py --check
     python proto/matrix.py --check
@@ -66,6 +66,14 @@ chaos *args:
 # one worker at a steady 500 records a second for an hour, its memory watched
 soak *args:
     python -m bench.soak {{args}}
+
+# the service at half of what it can do for half an hour, its memory watched
+soak-service *args:
+    python -m bench.soak_service {{args}}
+
+# what hostile clients do to an honest one's waiting times
+bench-hostile *args:
+    python -m bench.hostile {{args}}
 
 # InvokeModel beside a processor that only reads and writes, on a real NiFi
 bench-nifi *args:
