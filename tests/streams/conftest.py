@@ -74,11 +74,24 @@ class Cluster:
     address: str
     producer: Any = field(init=False)
     admin: Any = field(init=False)
+    _counting: Any = field(init=False)
     _counters: dict[str, _Counter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.producer = KafkaProducer(bootstrap_servers=self.address, linger_ms=5, acks="all")
         self.admin = KafkaAdminClient(bootstrap_servers=self.address)
+        # One for all topics: each of librdkafka's clients has three threads and eight open files.
+        self._counting = Consumer(
+            {
+                "bootstrap.servers": self.address,
+                "group.id": "counting",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
 
     def create(self, topic: str, partitions: int = 1) -> str:
         self.admin.create_topics([NewTopic(topic, partitions, 1)])
@@ -102,8 +115,9 @@ class Cluster:
         with self._consumer() as consumer:
             if not self._parts(consumer, topic):
                 return 0
-            counter = self._counters.setdefault(topic, _Counter(self.address, topic))
-            return counter.up_to(consumer.end_offsets(self._parts(consumer, topic)))
+            if topic not in self._counters:
+                self._counters[topic] = _Counter(self._counting, topic)
+            return self._counters[topic].up_to(consumer.end_offsets(self._parts(consumer, topic)))
 
     def partitions(self, topic: str) -> int:
         with self._consumer() as consumer:
@@ -141,8 +155,7 @@ class Cluster:
             return False
 
     def close(self) -> None:
-        for counter in self._counters.values():
-            counter.close()
+        self._counting.close()
         self.producer.close(5)
         self.admin.close()
 
@@ -157,21 +170,11 @@ class Cluster:
 class _Counter:
     """Counts the committed records of a topic, going on where it was."""
 
-    def __init__(self, address: str, topic: str) -> None:
+    def __init__(self, consumer: Any, topic: str) -> None:
         self._topic = topic
         self._count = 0
         self._next: dict[int, int] = {}
-        self._consumer: Any = Consumer(
-            {
-                "bootstrap.servers": address,
-                "group.id": "counting",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "log_level": 0,
-            }
-        )
+        self._consumer = consumer
 
     def up_to(self, ends: dict[Any, int]) -> int:
         """The records before ``ends``, as far as they are committed."""
@@ -180,6 +183,8 @@ class _Counter:
         until = time.monotonic() + 60
         while wanted and time.monotonic() < until:
             for message in self._consumer.consume(5000, 0.05):
+                if message.topic() not in (self._topic, None):
+                    continue
                 partition, offset = message.partition(), message.offset()
                 if message.error() is None:
                     self._count += 1
@@ -189,9 +194,6 @@ class _Counter:
                 if message.error() is not None or offset + 1 >= wanted.get(partition, 0):
                     wanted.pop(partition, None)  # what came after ``ends`` is read the next time
         return self._count
-
-    def close(self) -> None:
-        self._consumer.close()
 
 
 class _Closing:

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,17 +213,16 @@ async def test_a_rebalance_does_not_wait_for_a_service_that_is_away(
     assert len(numbers) == 3_000
 
 
-async def test_what_no_waiting_will_change_stops_the_worker_and_loses_nothing(
-    case: Case, model: Path, working: Callable[..., Any]
-) -> None:
-    from penstock.serving.lifecycle import running
-    from penstock.serving.settings import Settings
-
-    async with running(Settings(model=model, grpc_port=0, http_port=0)) as service:
-        case.service = f'address = "grpc://{service.http_address.removeprefix("http://")}"'
-        await fill(case.cluster, case.source, 3, range(10))
-        with pytest.raises(SetupError, match="does not speak gRPC"):
-            await worker_of(case.spec()).run(lambda: None)
+async def test_what_no_waiting_will_change_stops_the_worker_and_loses_nothing(case: Case) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # HTTP/1.1, and nothing of ours
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        try:
+            case.service = f'address = "grpc://127.0.0.1:{other.server_port}"'
+            await fill(case.cluster, case.source, 3, range(10))
+            with pytest.raises(SetupError, match="does not speak gRPC"):
+                await worker_of(case.spec()).run(lambda: None)
+        finally:
+            other.shutdown()
     assert case.cluster.size(case.dead) == 0
     assert case.cluster.committed(f"penstock-{case.name}", case.source) == 0
 

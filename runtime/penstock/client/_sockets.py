@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import ssl
 from time import monotonic
@@ -110,11 +110,14 @@ def _shake_hands(secure: ssl.SSLSocket, call: Call) -> None:
         try:
             secure.do_handshake()
         except ssl.SSLWantReadError:
-            readable, writable = [secure], []
+            wanted = selectors.EVENT_READ
         except ssl.SSLWantWriteError:
-            readable, writable = [], [secure]
+            wanted = selectors.EVENT_WRITE
         else:
             return
         if monotonic() >= call.ends:
             raise TimeoutError
-        select.select(readable, writable, [], call.left)
+        # Not select(2), which takes no socket above 1,023.
+        with selectors.DefaultSelector() as selector:
+            selector.register(secure, wanted)
+            selector.select(call.left)
