@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,23 @@ def secure(
 def test_an_authority_of_ones_own(secure: Callable[..., str], ca_file: str) -> None:
     with Client(secure("127.0.0.1"), tls=Tls(ca_file=ca_file), deadline=30) as client:
         assert client.predict("x").value == "x"
+
+
+def test_a_process_with_a_thousand_open_files_can_call(secure: Callable[..., str], ca_file: str) -> None:
+    """select(2) takes no socket above 1,023."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("a process may not have so many files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Client(secure("127.0.0.1"), tls=Tls(ca_file=ca_file), deadline=30) as client:
+            assert client.predict("x").value == "x"
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_an_authority_of_ones_own_async(secure: Callable[..., str], ca_file: str) -> None:
