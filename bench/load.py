@@ -141,8 +141,11 @@ def _run(command: Sequence[str], seconds: float, variables: dict[str, str]) -> t
             text=True,
             timeout=seconds + _LATE,
         )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as reason:
-        raise WrongAnswers(f"the load client gave up: {reason}") from reason
+    except subprocess.TimeoutExpired as reason:
+        raise WrongAnswers(f"the load client was not done {_LATE} s after its time") from reason
+    except subprocess.CalledProcessError as reason:
+        told = (reason.stderr or reason.stdout or "").strip()[-300:]
+        raise WrongAnswers(f"the load client ended with {reason.returncode}: {told}") from reason
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WARM_UP_SECONDS = 1.0
 _SLOW = 0.25  # an answer that takes this many seconds needs no warming up, and a longer round
-_LEAST, _LONGEST = 2, 10.0  # answers that each caller of a slow server gets in a round, and the bound for that
+_LEAST, _LONGEST = 4, 15.0  # answers that each caller of a slow server gets in a round, and the bound for that
 _TRIES = 3  # of a round in which the machine did something else
 _QUIET, _QUIET_STEPS = 0.1, 200  # seconds between looks whether a server still works on what nobody waits for
 
