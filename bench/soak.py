@@ -213,6 +213,14 @@ def report(samples: Sequence[Sample], counts: dict[str, Any], minutes: float, ra
     }
 
 
+def keep(result: dict[str, Any], file: Path, picture: Path | None) -> None:
+    """Write all of it, draw its samples where a picture is wanted, and print the rest."""
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    if picture:
+        picture.write_text(chart(result["samples"]))
+    print(json.dumps({name: part for name, part in result.items() if name != "samples"}, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
@@ -226,10 +234,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         samples, counts = soak(folder, options.minutes, options.rate)
         result = report(samples, counts, options.minutes, options.rate)
-    options.results.write_text(json.dumps(result, indent=1) + "\n")
-    if options.chart:
-        options.chart.write_text(chart(result["samples"]))
-    print(json.dumps({name: part for name, part in result.items() if name != "samples"}, indent=1))
+    keep(result, options.results, options.chart)
 
 
 if __name__ == "__main__":

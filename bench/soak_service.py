@@ -12,12 +12,10 @@ import argparse
 import json
 import os
 import re
-import shutil
 import struct
 import subprocess
-import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,18 +23,18 @@ from platform import python_version
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import psutil
-from bench import nets
+from bench import load, nets, trees
 from bench.cores import prefixes
 from bench.report import commit
-from bench.soak import memory
-from bench.soak_chart import chart
+from bench.soak import keep, memory
+from tests.peers.servers import penstock
 
-from penstock.proto import SetupError
 from penstock.proto import prediction_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    import psutil
 
 _RESULTS = Path(__file__).with_name("results") / "soak_service.json"
 _CONNECTIONS = 8
@@ -84,24 +82,8 @@ class Door:
     def command(self, seconds: float, rate: float | None) -> list[str]:
         """The load, as fast as it goes where no rate is given: calls a second over all connections."""
         pace = [] if rate is None else [f"--rps={rate / _CONNECTIONS:.3f}"]
-        load = ["-t", "1", "-c", str(_CONNECTIONS), "-m", str(_STREAMS), "-D", f"{seconds:g}"]
-        return ["h2load", *load, *pace, *self.options, self.url]
-
-
-@contextmanager
-def _service(folder: Path, prefix: Sequence[str]) -> Iterator[tuple[psutil.Process, str, str]]:
-    """A service with the iris model: its process and the addresses of its doors."""
-    model = folder / "iris.onnx"
-    nets.write("iris", model)
-    command = [*prefix, sys.executable, "-m", "penstock.cli", "serve", "--model", str(model)]
-    with subprocess.Popen([*command, "--grpc-port", "0", "--http-port", "0"], stdout=subprocess.PIPE, text=True) as run:
-        try:
-            assert run.stdout is not None
-            found = re.search(r"grpc=(\S+) http=(\S+)", run.stdout.readline())
-            assert found, "the service did not start"
-            yield psutil.Process(run.pid), found[1], found[2]
-        finally:
-            run.terminate()
+        asked = ["-t", "1", "-c", str(_CONNECTIONS), "-m", str(_STREAMS), "-D", f"{seconds:g}"]
+        return ["h2load", *asked, *pace, *self.options, self.url]
 
 
 def _doors(grpc: str, rest: str, folder: Path) -> list[Door]:
@@ -137,8 +119,9 @@ def soak(minutes: float, rate: float | None) -> dict[str, Any]:
     of_service, of_load = prefixes()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="penstock-soak-")))
-        service, grpc, rest = stack.enter_context(_service(folder, of_service))
-        doors = _doors(grpc, rest, folder)
+        nets.write("iris", folder / "iris.onnx")
+        server = stack.enter_context(penstock(folder / "iris.onnx", folder / "log", prefix=of_service))
+        doors = _doors(server.grpc, server.rest, folder)
         rate = rate or _half(doors, of_load)
         print(f"{rate:,.0f} calls a second for {minutes:g} minutes", flush=True)
         loads = [
@@ -149,7 +132,7 @@ def soak(minutes: float, rate: float | None) -> dict[str, Any]:
             )
             for door in doors
         ]
-        samples = _watch(service, loads)
+        samples = _watch(trees.processes(server.group)[0], loads)
         outcomes = {door.name: _counts(load.communicate()[0]) for door, load in zip(doors, loads, strict=True)}
     return _report(samples, outcomes, minutes, rate)
 
@@ -203,13 +186,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=_RESULTS)
     parser.add_argument("--chart", type=Path, help="an SVG of the memory")
     options = parser.parse_args()
-    if shutil.which("h2load") is None:
-        raise SetupError("the load client h2load is not installed; on Debian: apt-get install nghttp2-client")
+    load.check_tools()
     result = soak(options.minutes, options.rate)
-    options.results.write_text(json.dumps(result, indent=1) + "\n")
-    if options.chart:
-        options.chart.write_text(chart(result["samples"]))
-    print(json.dumps({name: part for name, part in result.items() if name != "samples"}, indent=1))
+    keep(result, options.results, options.chart)
 
 
 if __name__ == "__main__":

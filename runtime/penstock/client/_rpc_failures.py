@@ -16,6 +16,7 @@ from penstock.proto.errors import (
     SetupError,
     Unavailable,
 )
+from penstock.proto.grpc_codes import GRPC_CODES
 
 from ._failures import AttemptFailed, rebuilt, split, untrusted
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from ._address import Address
     from ._call import Call
 
-# gRPC's status codes, by number.
-_STATUSES: Final = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)  # fmt: skip
 # What a gateway says in front of a gRPC service, from gRPC's ``http-grpc-status-mapping.md``.
 _OF_GATEWAYS: Final = {
     401: "UNAUTHENTICATED",
@@ -45,7 +40,7 @@ _OTHER_KIND: Final = "it does not take this kind of connection (grpcs:// is for 
 
 def said(status: int, message: str, retry_after: float, address: Address, call: Call) -> AttemptFailed:
     """The service's own failure."""
-    name = _STATUSES[status] if status < len(_STATUSES) else "UNKNOWN"
+    name = GRPC_CODES[status] if status < len(GRPC_CODES) else "UNKNOWN"
     if name == "DEADLINE_EXCEEDED" and split(message)[0] is None:  # it kept to the deadline that we have told it
         return AttemptFailed(_no_answer(address, call))
     # A Penstock service refuses before it does anything.

@@ -6,6 +6,8 @@ kind, flags, stream, length, payload (odd).
 
 from __future__ import annotations
 
+from tests.fuzz.frame_pieces import pieces
+
 from penstock.client._address import parse_address
 from penstock.client._call import Call, Route
 from penstock.client._failures import AttemptFailed
@@ -25,7 +27,7 @@ def run(data: bytes) -> None:
     connection.feed(frames.settings({frames.Setting.MAX_CONCURRENT_STREAMS: 4}))
     asked = [connection.ask(Request(_FIELDS, b"", b"\0" + (900).to_bytes(4), b"b" * 900)) for _ in range(6)]
     sent = _taken(connection)
-    for piece in _pieces(data):
+    for piece in pieces(data):
         connection.feed(piece)
         while connection.more:
             connection.feed(b"")
@@ -47,16 +49,3 @@ def run(data: bytes) -> None:
 
 def _taken(connection: ClientConnection) -> int:
     return sum(map(len, connection.to_send()))
-
-
-def _pieces(data: bytes) -> list[bytes]:
-    if not data or not data[0] & 1:
-        cut = 1 + (data[0] >> 1 if data else 0)
-        return [data[1:cut], data[cut:]]
-    pieces = []
-    at = 1
-    while at + 4 <= len(data):
-        kind, flags, number, size = data[at : at + 4]
-        pieces.append(frames.frame(kind % 12, flags, number % 16, data[at + 4 : at + 4 + size]))
-        at += 4 + size
-    return pieces

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.fuzz.frame_pieces import pieces
+
 from penstock.http2 import frames
 from penstock.http2.connection import Connection
 from penstock.http2.limits import Limits
@@ -62,7 +64,7 @@ def run(data: bytes) -> None:
     connection = echo.connection = Connection(echo, _LIMITS, lambda: 0.0)
     connection.feed(frames.PREFACE + frames.settings({}))
     sent = 0
-    for piece in _pieces(data):
+    for piece in pieces(data):
         connection.feed(piece)
         while connection.more:
             connection.feed(b"")
@@ -78,16 +80,3 @@ def run(data: bytes) -> None:
     connection.tick(1.0)
     connection.abandon()
     assert (connection._budget.left, connection.sender.held, connection.sender.waiting) == (_LIMITS.bodies, 0, {})
-
-
-def _pieces(data: bytes) -> list[bytes]:
-    if not data or not data[0] & 1:
-        cut = 1 + (data[0] >> 1 if data else 0)
-        return [data[1:cut], data[cut:]]
-    pieces = []
-    at = 1
-    while at + 4 <= len(data):
-        kind, flags, number, size = data[at : at + 4]
-        pieces.append(frames.frame(kind % 12, flags, number % 16, data[at + 4 : at + 4 + size]))
-        at += 4 + size
-    return pieces

@@ -13,7 +13,7 @@ import numpy as np
 from penstock.proto import open_inference_pb2 as oi
 from penstock.proto import prediction_pb2 as pb
 
-from ..wire_client import Fields, message
+from ..wire_client import Fields, grpc_fields, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,12 +203,7 @@ class Calls:
         self, about: str, path: str, body: bytes | None, extra: Fields | None = None, *, framed: bytes | None = None
     ) -> RawCall:
         fields: Fields = [
-            (b":method", b"POST"),
-            (b":scheme", b"http"),
-            (b":path", path.encode()),
-            (b":authority", b"localhost"),
-            (b"te", b"trailers"),
-            (b"content-type", b"application/grpc"),
+            *grpc_fields(path),
             (b"seldon-puid", b"p%d" % self._count),
             *(extra or []),
         ]

@@ -22,6 +22,8 @@ from penstock.serving import Settings
 from penstock.serving.lifecycle import running
 from penstock.serving.settings import GRPC_ENGINES
 
+from ..serve_alone import SERVE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -35,19 +37,6 @@ class SeldonWrapper:
             with open("here.txt") as file: return file.read()
         time.sleep(float(X[0][0]))
         return X
-"""
-
-SERVE = """
-import sys, typer
-from penstock.cli import serve
-from penstock.proto import PenstockError
-app = typer.Typer()
-app.callback()(lambda: None)
-serve.register(app)
-try:
-    app()
-except PenstockError as error:
-    sys.exit(f"error: {error.message}")
 """
 
 

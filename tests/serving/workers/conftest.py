@@ -14,22 +14,11 @@ import httpx
 import psutil
 import pytest
 
+from ..serve_alone import SERVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-SERVE = """
-import sys, typer
-from penstock.cli import serve
-from penstock.proto import PenstockError
-app = typer.Typer()
-app.callback()(lambda: None)
-serve.register(app)
-try:
-    app()
-except PenstockError as error:
-    sys.exit(f"error: {error.message}")
-"""
 
 # Tells which process answered; sleeps as long as it is asked to.
 MODEL = """

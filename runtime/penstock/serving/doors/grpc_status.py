@@ -6,14 +6,9 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from penstock.http2.field_blocks import literal
+from penstock.proto.grpc_codes import GRPC_CODES
 
-# grpc's own codes, in their order: doc/statuscodes.md of its specification.
-_NAMES: Final = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)  # fmt: skip
-_CODES: Final = {name: code for code, name in enumerate(_NAMES)}
+_CODES: Final = {name: code for code, name in enumerate(GRPC_CODES)}
 # What stands as it is in grpc-message: printable ASCII but the percent sign (PROTOCOL-HTTP2.md of the specification).
 _AS_IT_IS: Final = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 
