@@ -96,8 +96,11 @@ def test_the_sign_of_a_process_that_is_gone_is_not_obeyed(canvas: Canvas) -> Non
     assert comments.startswith("Mine.\n\nPenstock: from the template chain")
 
 
-def _cutting_proxy(target: str, word: bytes) -> Iterator[str]:
-    """An address that leads to ``target`` until a request has ``word`` in its first line, and nowhere from then on."""
+def _cutting_proxy(target: str, word: bytes, *, answered: bool) -> Iterator[str]:
+    """An address that leads to ``target`` until a request has ``word`` in its first line, and nowhere from then on.
+
+    Whether that request's answer still comes back is ``answered``.
+    """
     there = urlsplit(target)
     broken = threading.Event()
     door = socket.create_server(("127.0.0.1", 0))
@@ -106,12 +109,15 @@ def _cutting_proxy(target: str, word: bytes) -> Iterator[str]:
         with suppress(OSError):
             while data := source.recv(65536):
                 if watch and word in data.partition(b"\r\n")[0]:
-                    sink.sendall(data)  # NiFi gets it, and begins
-                    broken.set()
                     _close(door)
+                    broken.set()
+                    sink.sendall(data)  # NiFi gets it, and begins
+                    if answered:
+                        continue
+                elif answered or not broken.is_set():
+                    sink.sendall(data)
                 if broken.is_set():
                     break
-                sink.sendall(data)
         _close(source)
         _close(sink)
 
@@ -134,15 +140,16 @@ def _close(each: socket.socket) -> None:
     each.close()
 
 
+@pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("step", [b"update-requests", b"replace-requests", b"run-status"])
 def test_a_connection_that_breaks_in_the_middle_is_told_and_the_next_apply_does_the_rest(
-    canvas: Canvas, step: bytes
+    canvas: Canvas, step: bytes, *, answered: bool
 ) -> None:
     name = canvas.name()
     canvas.flows.create(name, canvas.file(chain()), start=True)
     more = (processor("count", "UpdateAttribute"), connection("mark", "count"), connection("count", "tell"))
     newer = canvas.file(chain("bye", mark="2", more=more))
-    for address in _cutting_proxy(canvas.nifi.address, step):
+    for address in _cutting_proxy(canvas.nifi.address, step, answered=answered):
         flows = Flows(Connection(address), canvas.group)
         with pytest.raises(Unavailable, match="run the same command again"):
             flows.upgrade(name, newer)
@@ -152,6 +159,18 @@ def test_a_connection_that_breaks_in_the_middle_is_told_and_the_next_apply_does_
     canvas.flows.start(name)
     assert set(canvas.states(name).values()) == {"RUNNING"}
     assert to_text(canvas.flows.export(name)).count("bye") == 1
+
+
+def test_a_connection_that_breaks_at_the_record_is_told_and_the_next_apply_writes_it(canvas: Canvas) -> None:
+    name = canvas.name()
+    canvas.flows.create(name, canvas.file(chain()))
+    newer = canvas.file(chain(mark="2"))  # no parameter but the record becomes different
+    for address in _cutting_proxy(canvas.nifi.address, b"update-requests", answered=False):
+        with pytest.raises(Unavailable, match="run the same command again"):
+            Flows(Connection(address), canvas.group).upgrade(name, newer)
+    canvas.flows.upgrade(name, newer)
+    assert canvas.flows.diff(name) == ()
+    assert not canvas.flows.upgrade(name, newer).changed
 
 
 def test_a_hundred_processors(canvas: Canvas) -> None:

@@ -51,19 +51,29 @@ def change(
 
     Raises:
         RequestError: FlowFiles are queued where a connection would go, or the new version is not valid.
+        Unavailable: the connection broke; the same change again does what is left of it.
     """
     deployment = find(nifi, name)
     with held(nifi, deployment.group) as hold:
-        deployment = find(nifi, deployment.group)
-        thought = plan(nifi, deployment, target)
-        check_types(nifi, to_definition(thought.merged))
-        if secrets:
-            set_secrets(nifi, deployment.context.name, secrets)
-        if thought.changes:
-            _carry_out(nifi, deployment, thought, hold, running=running)
-        _set_running(nifi, deployment.group, target, running=running)
-        _write_record(nifi, deployment, target, thought)
-        hold.label = line_of(find(nifi, deployment.group).record.label)
+        try:
+            return _change(nifi, deployment.group, target, hold, secrets, running=running)
+        except Unavailable as error:
+            raise Unavailable(f"{error.message}; run the same command again when it is back") from None
+
+
+def _change(
+    nifi: Connection, group: str, target: Target, hold: Hold, secrets: Mapping[str, str], *, running: bool | None
+) -> tuple[Deployment, Plan]:
+    deployment = find(nifi, group)
+    thought = plan(nifi, deployment, target)
+    check_types(nifi, to_definition(thought.merged))
+    if secrets:
+        set_secrets(nifi, deployment.context.name, secrets)
+    if thought.changes:
+        _carry_out(nifi, deployment, thought, hold, running=running)
+    _set_running(nifi, group, target, running=running)
+    _write_record(nifi, deployment, target, thought)
+    hold.label = line_of(find(nifi, group).record.label)
     return deployment, thought
 
 
@@ -82,8 +92,8 @@ def _carry_out(nifi: Connection, deployment: Deployment, thought: Plan, hold: Ho
             states.enable_services(nifi, group)
             _check_valid(nifi, group, invalid)
             _start(nifi, [*fresh, *_stopped(nifi, group, ran)])
-    except Unavailable as error:
-        raise Unavailable(f"{error.message}; run the same command again when it is back") from None
+    except Unavailable:  # nothing can be taken back now; the next try does the rest
+        raise
     except PenstockError as error:
         _go_back(nifi, deployment, thought, hold, ran, error)
         raise with_message(error, f"{error.message}; '{deployment.name}' is as it was before") from None
