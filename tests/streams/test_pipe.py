@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import signal
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
 from penstock.proto import ServiceError, SetupError
-from penstock.streams import pipe_intake, pipe_settings
+from penstock.streams import pipe_intake, pipe_outlet, pipe_session, pipe_settings
 from penstock.streams.engine import worker as worker_of
 from penstock.streams.librdkafka import librdkafka_settings
 from penstock.streams.processing import Processor
@@ -94,6 +95,38 @@ async def test_a_worker_taken_for_dead_writes_nothing_and_joins_anew(case: Case,
     numbers = answered(case.cluster, case.sink)
     assert len(numbers) == 30_000
     assert max(numbers.values()) == 1
+
+
+@pytest.mark.parametrize("call", ["init_transactions", "begin_transaction"])
+async def test_a_producer_that_never_returns_is_replaced(
+    call: str,
+    case: Case,
+    working: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As librdkafka's have been seen to do; the first of a worker does it here."""
+    over, seen = Event(), list[Producer]()
+
+    class Stuck(Producer):
+        def __getattribute__(self, name: str) -> Any:
+            if name == call and seen in ([], [self]):
+                seen[:] = [self]
+                return lambda *_: over.wait()
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(pipe_outlet, "Producer", Stuck)
+    monkeypatch.setattr(pipe_session, "_OPEN_WITHIN", 5.0)
+    monkeypatch.setattr(pipe_session, "_GRACE", 5.0 - 2 * case.spec().kafka.session_timeout)
+    await fill(case.cluster, case.source, 3, range(100))
+    try:
+        async with working(case.spec()) as worker:
+            await case.outcome(100)
+            assert counted(case, worker, "rejoined_total") == 1
+    finally:
+        over.set()
+    assert "after 5 s; joins the group anew" in caplog.text
+    assert max(answered(case.cluster, case.sink).values()) == 1
 
 
 async def test_a_group_with_workers_of_the_other_engine_is_told(case: Case, working: Callable[..., Any]) -> None:

@@ -111,11 +111,14 @@ class Intake:
         self._left = threading.Event()
         self._commits: deque[tuple[list[TopicPartition], Callable[[BaseException | None], None]]] = deque()
         self._looked = 0.0
-        self._consumer = Consumer(consumer_settings(stream) | {"error_cb": taker.noticed})
+        self._consumer: Consumer
         self._thread = threading.Thread(target=self._run, daemon=True, name="penstock-intake")
 
     def start(self) -> None:
         """Join the group."""
+        # Not before: the thread closes it, and one that nobody closes is destroyed by whoever drops it last, perhaps
+        # the event loop; where a broker was away that may never end (librdkafka's issues 4131 and 4674).
+        self._consumer = Consumer(consumer_settings(self._stream) | {"error_cb": self._taker.noticed})
         self._thread.start()
 
     def close(self) -> None:

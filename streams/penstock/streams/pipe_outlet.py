@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from .aside import aside
 from .pipe_errors import Rejoin, is_about_the_record, raised
 from .pipe_settings import largest_batch, producer_settings
 
@@ -74,14 +75,17 @@ class Outlet:
             told: Any = await self._insist("asking for partitions", self._producer.list_topics, topic, _ONE_TRY)
             self._partitions[topic] = max(1, len(told.topics[topic].partitions))
 
-    def begin(self) -> None:
-        """Begin a transaction, where there are such."""
+    async def begin(self) -> None:
+        """Begin a transaction, where there are such.
+
+        Raises:
+            Rejoin: it was not begun.
+        """
         self._failures.clear()
         if self.is_transactional:
-            try:
-                self._producer.begin_transaction()
-            except KafkaException as error:
-                raise raised(error.args[0], "beginning a transaction", self._kafka) from None
+            # In a thread though it asks no broker: it waits without a bound for a thread of librdkafka's, perhaps for
+            # ever (its issue 4420). In the event loop nobody could give it up, and nothing would be told any more.
+            await self._insist("beginning a transaction", self._producer.begin_transaction)
 
     async def write(self, messages: Sequence[Outgoing]) -> None:
         """Hand ``messages`` to the producer; where its queue is full, when there is room again.
@@ -221,24 +225,3 @@ class Outlet:
 
 def _ignored(_: KafkaError) -> None:
     """What matters of it comes back from the call that it spoils."""
-
-
-async def aside(call: Callable[..., T], *arguments: Any) -> T:
-    """Call in a thread that does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(method: Callable[[Any], None], outcome: Any) -> None:
-        if not future.done():
-            method(outcome)
-
-    def run() -> None:
-        try:
-            outcome: tuple[Any, Any] = (future.set_result, call(*arguments))
-        except BaseException as error:  # handed on
-            outcome = (future.set_exception, error)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, daemon=True, name="penstock-kafka").start()
-    return await future

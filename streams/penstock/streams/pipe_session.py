@@ -14,7 +14,6 @@ group. See docs/at-least-once.md and docs/exactly-once.md for what follows where
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from contextlib import suppress
 from time import monotonic, perf_counter
@@ -24,9 +23,11 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from penstock.proto import LimitError
 
+from .aside import aside
 from .pipe_errors import Rejoin, raised, refusal
 from .pipe_intake import Intake
-from .pipe_outlet import Outlet, aside
+from .pipe_outage import Outage
+from .pipe_outlet import Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +39,10 @@ if TYPE_CHECKING:
     from .records import Outgoing
     from .spec import Stream
 
-_log = logging.getLogger("penstock.streams")
-
 # A busy worker closes a transaction after so long, an idle one at once: long enough to make the commit's cost small.
 _LONGEST_TRANSACTION: Final = 0.1
 _MOST_MESSAGES: Final = 20_000  # in one transaction
+_OPEN_WITHIN: Final = 60.0  # seconds; then another producer is tried, and the log says so
 _LEAVE_WITHIN: Final = 5.0
 _GRACE: Final = 30.0  # beyond the broker's bound for a transaction: for the broker's own sweep, and a busy machine
 _WRITE_WITHIN: Final = 10.0  # after a stop, for the transaction in hand
@@ -71,7 +71,7 @@ class Session:
         self._metrics = metrics
         self._ready = ready
         self._loop = asyncio.get_running_loop()
-        self._outage = _Outage(stream.kafka.bootstrap)
+        self._outage = Outage(stream.kafka.bootstrap)
         self._turns = asyncio.Semaphore(_AT_ONCE if stream.service.address else _AT_ONCE_INSIDE)
         self._in_hand: deque[_InHand] = deque()
         self._changed = asyncio.Event()
@@ -92,7 +92,7 @@ class Session:
             PenstockError: the stream cannot go on.
         """
         try:
-            await self._outlet.open()
+            await self._open_in_time()
             self._intake.start()
             try:
                 await self._deliver()
@@ -102,6 +102,14 @@ class Session:
             for outlet in (self._outlet, self._careful):
                 if outlet is not None:
                     await outlet.close()
+
+    async def _open_in_time(self) -> None:
+        """A producer that does not get ready though its broker is there is replaced by another one."""
+        try:
+            async with asyncio.timeout(_OPEN_WITHIN):
+                await self._outlet.open()
+        except TimeoutError:
+            raise Rejoin(f"the producer was not ready after {_OPEN_WITHIN:g} s") from None
 
     def stop(self) -> None:
         """Write what has its answers, give back the rest, and leave."""
@@ -201,7 +209,7 @@ class Session:
         self._in_hand[0].outcome.result()
         outlet, group = self._outlet, list[_InHand]()
         messages: list[Outgoing] = []
-        outlet.begin()
+        await outlet.begin()
         ends = monotonic() + _LONGEST_TRANSACTION
         while await self._next_is_ready(ends, len(messages)):
             in_hand = self._in_hand.popleft()
@@ -288,7 +296,7 @@ class Session:
         careful = await self._careful_outlet()
         rest: Sequence[Outgoing] = messages if in_transactions else [message for message, _ in failures]
         while True:
-            careful.begin()
+            await careful.begin()
             await careful.write(rest)
             failures = await careful.acknowledged()
             if not failures:
@@ -339,29 +347,6 @@ class Session:
             self._careful = Outlet(self._stream, alone=True)
             await self._careful.open()
         return self._careful
-
-
-class _Outage:
-    """Says once that the broker is away, or what else librdkafka gets over by itself, and that it is over."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._since = 0.0
-        self._said = ""
-
-    def noticed(self, error: KafkaError) -> None:
-        """Something is not well."""
-        if error.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
-            return  # one connection of several
-        if error.str() != self._said:
-            self._since, self._said = self._since or monotonic(), error.str()
-            _log.warning("Kafka at %s: %s; waiting, nothing is lost", self._address, error.str())
-
-    def over(self) -> None:
-        """Records come again."""
-        if self._since:
-            _log.info("Kafka at %s: back after %.1f s", self._address, monotonic() - self._since)
-            self._since, self._said = 0.0, ""
 
 
 class _Posting:
