@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,15 +16,16 @@ from penstock.proto import ConversionError, LimitError, Limits, PayloadError
 from penstock.proto import open_inference_pb2 as pb
 from penstock.proto.inference import (
     BYTES,
-    DTYPES,
     InferRequest,
     RequestedOutput,
     Tensor,
+    dtypes,
     read_infer_json,
     read_infer_request,
     write_infer_json,
     write_infer_response,
 )
+from penstock.proto.inference.datatypes import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ CONTENTS = {
 
 
 def sample(datatype: str) -> np.ndarray:
-    dtype = DTYPES[datatype]
+    dtype = dtypes()[datatype]
     if datatype == BYTES:
         array = np.empty((2, 2), object)
         array[:] = [[b"", b"a\x00"], ["é".encode(), b"longer text"]]
@@ -78,7 +79,7 @@ def rpc_request(array: np.ndarray, datatype: str, *, padding: int = 0) -> bytes:
     return request.SerializeToString()
 
 
-@pytest.mark.parametrize("datatype", DTYPES)
+@pytest.mark.parametrize("datatype", dtypes())
 @pytest.mark.parametrize("padding", [0, 100_000], ids=["small", "large"])
 def test_raw_contents(datatype: str, padding: int) -> None:
     array = sample(datatype)
@@ -104,7 +105,7 @@ def test_typed_contents(datatype: str) -> None:
     assert same(read_infer_request(request.SerializeToString(), LIMITS).inputs[0].array, array)
 
 
-@pytest.mark.parametrize("datatype", DTYPES)
+@pytest.mark.parametrize("datatype", dtypes())
 def test_answer_over_grpc_is_raw(datatype: str) -> None:
     array = sample(datatype)
     data = write_infer_response([Tensor("y", array)], model_name="m", model_version="3", request_id="7")
@@ -114,7 +115,7 @@ def test_answer_over_grpc_is_raw(datatype: str) -> None:
     assert response.raw_output_contents[0] == raw_of(array)
 
 
-@pytest.mark.parametrize("datatype", DTYPES)
+@pytest.mark.parametrize("datatype", dtypes())
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_json_data(datatype: str, nested: bool) -> None:
     array = sample(datatype)
@@ -138,7 +139,7 @@ def test_json_data(datatype: str, nested: bool) -> None:
     assert same(again.inputs[0].array, array)
 
 
-@pytest.mark.parametrize("datatype", DTYPES)
+@pytest.mark.parametrize("datatype", dtypes())
 def test_binary_data_both_ways(datatype: str) -> None:
     array = sample(datatype)
     asked = InferRequest((), outputs=(RequestedOutput("y", binary=True), RequestedOutput("z")))
@@ -152,6 +153,29 @@ def test_binary_data_both_ways(datatype: str) -> None:
     head = json.dumps({"inputs": answer["outputs"]}).encode()
     again = read_infer_json(head + body[json_size:], len(head), LIMITS)
     assert same(again.inputs[0].array, array)
+
+
+@pytest.mark.parametrize("asked", [InferRequest((), binary_output=True), InferRequest((), id="7", binary_output=True)])
+def test_a_binary_answer_says_the_same_each_time(asked: InferRequest) -> None:
+    of = {"model_name": "m", "model_version": "1"}
+    kinds: list[Any] = [
+        np.zeros((2, 2), "<f4"),
+        np.zeros((2, 2), ">f4"),
+        np.ones((4, 1), "<f4"),
+        np.zeros((2, 2), "<i8"),
+    ]
+    texts: list[Any] = [np.array(["a", "bc"], object), np.array(["abc", ""], object)]
+    for array in kinds + texts:
+        first, again = (write_infer_json([Tensor("y", array)], asked, **of) for _ in range(2))
+        assert first == again
+        body, size = first
+        assert size is not None
+        said = json.loads(body[:size])
+        (output,) = said["outputs"]
+        assert (said.get("id", ""), said["model_version"], output["name"]) == (asked.id, "1", "y")
+        assert output["shape"] == list(array.shape)
+        assert output["parameters"] == {"binary_data_size": len(body) - size}
+        assert body[size:] == bytes(pack(array))
 
 
 def test_binary_output_can_be_asked_for_the_whole_request() -> None:
@@ -311,7 +335,7 @@ def test_random_bytes_only_raise_payload_errors(data: bytes) -> None:
 
 @settings(max_examples=150)
 @given(
-    st.sampled_from(sorted(DTYPES)),
+    st.sampled_from(sorted(dtypes())),
     st.lists(st.integers(-3, 1 << 62), max_size=5),
     st.binary(max_size=64),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
 from .errors import ConversionError, PayloadError
@@ -21,21 +21,6 @@ _EXACT = 1 << 53
 _FLOAT64 = np.dtype(np.float64)
 _NUMBERS = {int, float}
 _ONLY_FLOATS = {float}
-# ml_dtypes' types report kind "V" or "f"; these are the ones that float64 holds exactly.
-_EXTENDED_FLOATS = frozenset(
-    np.dtype(kind)
-    for kind in (
-        ml_dtypes.bfloat16,
-        ml_dtypes.float8_e5m2,
-        ml_dtypes.float8_e4m3fn,
-        ml_dtypes.float8_e4m3fnuz,
-        ml_dtypes.float8_e4m3b11fnuz,
-        ml_dtypes.float8_e5m2fnuz,
-    )
-)
-_SMALL_INTEGERS = frozenset(
-    np.dtype(kind) for kind in (ml_dtypes.int2, ml_dtypes.uint2, ml_dtypes.int4, ml_dtypes.uint4)
-)
 
 
 def array_of(nested: Json, limits: Limits, *, words: bool = True) -> Array:
@@ -149,7 +134,27 @@ def check_depth(value: Json, limits: Limits) -> None:
 
 def is_number(dtype: np.dtype[Any]) -> bool:
     """Whether float64 can stand for this dtype: integers and floats, not bool, complex, text or object."""
-    return dtype.kind in "iuf" or dtype in _EXTENDED_FLOATS or dtype in _SMALL_INTEGERS
+    return dtype.kind in "iuf" or (dtype.kind == "V" and (dtype in _extended_floats() or _is_small_integer(dtype)))
+
+
+@cache
+def _extended_floats() -> frozenset[np.dtype[Any]]:
+    """Those of ml_dtypes' types that float64 holds exactly and that numpy does not take for floats."""
+    import ml_dtypes  # Imported when an array could be of one: a start should be short.
+
+    names = ("bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz")
+    return frozenset(np.dtype(getattr(ml_dtypes, name)) for name in names)
+
+
+def _is_small_integer(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "V" and dtype in _small_integers()
+
+
+@cache
+def _small_integers() -> frozenset[np.dtype[Any]]:
+    import ml_dtypes
+
+    return frozenset(np.dtype(kind) for kind in (ml_dtypes.int2, ml_dtypes.uint2, ml_dtypes.int4, ml_dtypes.uint4))
 
 
 def float64_of(array: Array, kind: str) -> Array:
@@ -199,7 +204,7 @@ def nested_of(array: Array) -> list[Json]:
         return text_array(array).tolist()  # type: ignore[no-any-return]
     if array.dtype.kind in "US":
         return text_array(array.astype(object)).tolist()  # type: ignore[no-any-return]
-    if array.dtype in _SMALL_INTEGERS:
+    if _is_small_integer(array.dtype):
         return array.astype(np.int8).tolist()  # type: ignore[no-any-return]
     return float64_of(array, "ndarray").tolist()  # type: ignore[no-any-return]
 
@@ -213,6 +218,13 @@ def check_list_shape(shape: tuple[int, ...]) -> None:
             f"an ndarray is a list; it cannot tell the shape {list(shape)} of an empty array, tensor can",
             code="EMPTY_SHAPE",
         )
+
+
+def plain_array(array: Array) -> Array:
+    """An array as kinds other than tftensor can hold it: quantised integers as integers, byte strings as text."""
+    if array.dtype.names:
+        return array.view(array.dtype[0])
+    return text_array(array) if array.dtype == object else array
 
 
 def text_array(array: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .arrays import NUMBER_WORDS, array_of, check_depth, check_list_shape, float64_of, is_number, nested_of
+from .arrays import NUMBER_WORDS, array_of, check_depth, check_list_shape, float64_of, is_number, nested_of, plain_array
 from .base64text import decode_base64
 from .errors import ConversionError, PayloadError
 from .jsontext import dumps, finite, json_array, loads
@@ -12,8 +12,6 @@ from .limits import DEFAULT_LIMITS
 from .numbertext import loads_numbers
 from .payload import Kind, Payload
 from .tensors import tensor_from_json, tensor_to_json
-from .tftensor import plain_array, read_tftensor, write_tftensor
-from .tftensor_json import tftensor_from_json, tftensor_to_json
 from .values import text_bytes
 
 if TYPE_CHECKING:
@@ -43,6 +41,9 @@ def decode(
     if kind is Kind.STR_DATA:
         return Payload(kind, _utf8(content))
     if kind is Kind.TFTENSOR and content[:1] != b"{":
+        # Imported when there is one, here and below: a start should be short.
+        from .tftensor import read_tftensor
+
         return Payload(kind, read_tftensor(content, 0, len(content), limits))
     parse = loads_numbers if kind in (Kind.NDARRAY, Kind.TENSOR) else loads
     return Payload(kind, value_from_json(kind, parse(content, limits), limits))
@@ -55,7 +56,11 @@ def value_from_json(kind: Kind, value: Json, limits: Limits) -> Json | Array:
         return value
     if kind is Kind.NDARRAY:
         return array_of(value, limits)
-    return (tensor_from_json if kind is Kind.TENSOR else tftensor_from_json)(value, limits)
+    if kind is Kind.TENSOR:
+        return tensor_from_json(value, limits)
+    from .tftensor_json import tftensor_from_json
+
+    return tftensor_from_json(value, limits)
 
 
 def encode(payload: Payload) -> bytes:
@@ -69,6 +74,8 @@ def encode(payload: Payload) -> bytes:
     if payload.kind is Kind.STR_DATA:
         return text_bytes(payload.value)
     if payload.kind is Kind.TFTENSOR:
+        from .tftensor import write_tftensor
+
         return b"".join(write_tftensor(payload.array))
     return dumps(json_value(payload))
 
@@ -88,7 +95,11 @@ def json_value(payload: Payload) -> Json:
         return finite(payload.value)
     if payload.kind is Kind.NDARRAY:
         return ndarray_to_json(payload.array)
-    return (tensor_to_json if payload.kind is Kind.TENSOR else tftensor_to_json)(payload.array)
+    if payload.kind is Kind.TENSOR:
+        return tensor_to_json(payload.array)
+    from .tftensor_json import tftensor_to_json
+
+    return tftensor_to_json(payload.array)
 
 
 def ndarray_to_json(array: Array) -> Json:

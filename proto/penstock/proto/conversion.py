@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import array_of, check_list_shape, float64_of
+from .arrays import array_of, check_list_shape, float64_of, plain_array
 from .content import decode, encode, encode_text, json_value, kind_of, value_from_json
 from .errors import ConversionError, PayloadError
 from .jsontext import dumps, loads
 from .limits import DEFAULT_LIMITS
 from .payload import Kind, Payload
-from .tensor_types import tf_values
-from .tftensor import plain_array
 from .values import text_bytes
 
 if TYPE_CHECKING:
@@ -76,6 +74,9 @@ def as_array(array: Array, kind: Kind) -> Array:
         ConversionError: an element has no exact form there, or a list cannot tell the shape.
     """
     if kind is Kind.TFTENSOR:
+        # Imported when there is one: a start should be short.
+        from .tensor_types import tf_values
+
         return tf_values(array)[1]
     array = plain_array(array)
     if kind is Kind.TENSOR:

@@ -15,6 +15,7 @@ from .arrays import array_of, check_depth
 from .base64text import decode_base64, encode_base64
 from .content import json_value, value_from_json
 from .errors import PayloadError
+from .jsontable import beginning, write_numbers
 from .jsontext import dumps, finite, loads
 from .limits import DEFAULT_LIMITS
 from .numbertext import loads_numbers
@@ -32,9 +33,6 @@ _FORMS = ("ndarray", "tensor", "tftensor")
 _FORM_KINDS = {form: Kind(form) for form in _FORMS}
 _PLAIN = frozenset((Kind.NDARRAY, Kind.TENSOR))
 _DOUBLE = np.dtype(np.float64)
-# Column names as they are in the text: a model gives the same ones with every answer.
-_before: dict[tuple[tuple[str, ...], Kind], bytes] = {}
-_MOST_BEFORE, _LONGEST_BEFORE = 256, 1024
 _META = frozenset(("metrics", "puid", "requestPath", "routing", "tags"))
 _BIN_DATA_BEGINS = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"binData"[ \t\r\n]*:[ \t\r\n]*"')
 _METRIC_TYPES = ("COUNTER", "GAUGE", "TIMER")
@@ -199,8 +197,8 @@ def _array_text(message: Message) -> bytes:
     if array.dtype is not _DOUBLE or not array.size or not array.ndim:
         return b""
     is_tensor = payload.kind is Kind.TENSOR
-    numbers = dumps(np.ascontiguousarray(array.reshape(-1) if is_tensor else array))
-    if b"null" in numbers:  # a number that is not finite, which has a word
+    numbers = write_numbers(array.reshape(-1) if is_tensor else array)
+    if not numbers:
         return b""
     if is_tensor:
         numbers = b'{"shape":%b,"values":%b}' % (dumps(array.shape), numbers)
@@ -209,18 +207,7 @@ def _array_text(message: Message) -> bytes:
         about = _json_meta(meta)
     else:
         about = {"puid": meta.puid, "requestPath": meta.request_path}
-    return b"".join((_text_before(payload.names, payload.kind), numbers, b'},"meta":', dumps(about), b"}"))
-
-
-def _text_before(names: tuple[str, ...], kind: Kind) -> bytes:
-    known = _before.get((names, kind))
-    if known is None:
-        known = b'{"data":{"names":%b,"%b":' % (dumps(names), kind.encode())
-        if len(known) <= _LONGEST_BEFORE:
-            if len(_before) >= _MOST_BEFORE:
-                _before.clear()
-            _before[names, kind] = known
-    return known
+    return b"".join((beginning(payload.names, payload.kind), numbers, b'},"meta":', dumps(about), b"}"))
 
 
 def json_message(message: Message) -> dict[str, Json]:

@@ -1,7 +1,7 @@
 """SeldonMessage in protobuf bytes, to and from `Message`.
 
 Only what a prediction needs is looked at: the fields of the message are found by a scan, the numbers stay views
-of the received bytes, and just the small parts (`penstock.proto.meta_wire`) go through protobuf's own parser. A
+of the received bytes, and just the small parts (`penstock.proto.meta_messages`) go through protobuf's own parser. A
 message that is data and nothing else, and data that is one array and nothing else, is known by its first byte.
 
 Field numbers: SeldonMessage 1 status, 2 meta, 3 data, 4 binData, 5 strData, 6 jsonData, 7 customData;
@@ -13,14 +13,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from .arrays import array_of, check_list_shape, float64_of, is_number, nested_of
+from .arrays import array_of, check_list_shape, float64_of, is_number, nested_of, plain_array
 from .errors import PayloadError
 from .limits import DEFAULT_LIMITS
-from .meta_wire import read_meta, read_status, write_meta, write_status
+from .meta_wire import read_meta, write_meta
 from .payload import Feedback, Kind, Message, Meta, Payload
 from .regular import read_regular, write_regular
 from .tensors import read_tensor, write_tensor
-from .tftensor import plain_array, read_tftensor, write_tftensor
 from .values import read_list, read_value, text_bytes, write_list, write_value
 from .wire import FIXED32, LENGTH, Chunk, Field, length_field, read_varint, scan, text_at, varint
 
@@ -73,6 +72,9 @@ def _message(data: bytes, start: int, stop: int, limits: Limits) -> Message:
         elif field.number == _META:
             meta = read_meta(data[field.start : field.stop], limits)
         elif field.number == _STATUS:
+            # Imported when there is one, as what reads and writes a tftensor: a start should be short.
+            from .meta_messages import read_status
+
             status = read_status(data[field.start : field.stop])
     return Message(None if chosen is None else _payload(data, chosen, limits), meta, status)
 
@@ -123,6 +125,8 @@ def _array(data: bytes, number: int, start: int, stop: int, limits: Limits) -> A
     if number == _TENSOR:
         return read_tensor(data, start, stop, limits)
     if number == _TFTENSOR:
+        from .tftensor import read_tftensor
+
         return read_tftensor(data, start, stop, limits)
     regular = read_regular(data, start, stop, limits)
     if regular is not None:
@@ -143,6 +147,8 @@ def write_message(message: Message) -> bytes:
 def _chunks(message: Message) -> list[Chunk]:
     chunks: list[Chunk] = []
     if message.status is not None:
+        from .meta_messages import write_status
+
         chunks += length_field(_STATUS, [write_status(message.status)])
     if message.meta:
         chunks += length_field(_META, [write_meta(message.meta)])
@@ -158,6 +164,8 @@ def _payload_field(payload: Payload) -> list[Chunk]:
         case Kind.NDARRAY:
             return _data_field(payload.names, _NDARRAY, [write_ndarray(payload.array)])
         case Kind.TFTENSOR:
+            from .tftensor import write_tftensor
+
             return _data_field(payload.names, _TFTENSOR, write_tftensor(payload.array))
         case Kind.BIN_DATA:
             return length_field(_BIN, [payload.value])

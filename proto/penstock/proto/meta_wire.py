@@ -1,6 +1,6 @@
-"""Seldon's ``Meta`` and ``Status`` in protobuf bytes: the small parts beside a payload.
+"""Seldon's ``Meta`` in protobuf bytes as almost every message has it: a puid and the path it took.
 
-They go through protobuf's own parser, but for the meta that almost every message has: a puid and the path it took.
+Any other goes through protobuf's own parser (`penstock.proto.meta_messages`).
 
 Field numbers: Meta 1 puid, 2 tags, 3 routing, 4 requestPath, 5 metrics; a map's entry 1 key, 2 value.
 """
@@ -8,25 +8,18 @@ Field numbers: Meta 1 puid, 2 tags, 3 routing, 4 requestPath, 5 metrics; a map's
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-from google.protobuf.message import DecodeError
-from google.protobuf.message import Message as ProtobufMessage
-
-from . import prediction_pb2 as pb
 from .errors import PayloadError
-from .payload import Meta, Metric, Status
-from .values import read_value, text_bytes, write_value
+from .payload import Meta
+from .values import text_bytes
 from .wire import LENGTH, varint
 
 if TYPE_CHECKING:
     from .limits import Limits
 
-_METRIC_TYPES = ("COUNTER", "GAUGE", "TIMER")
 _PUID, _PATH = 1 << 3 | LENGTH, 4 << 3 | LENGTH
 _KEY, _VALUE = 1 << 3 | LENGTH, 2 << 3 | LENGTH
-_M = TypeVar("_M", bound=ProtobufMessage)
 # Entries of the path as they are on the wire: a service adds the same one to every message.
 _entries: dict[tuple[str, str], bytes] = {}
 _MOST_ENTRIES, _LONGEST_ENTRY = 256, 512
@@ -45,14 +38,10 @@ def read_meta(data: bytes, limits: Limits) -> Meta:
     plain = _read_plain(data)
     if plain is not None:
         return plain
-    meta = parse(pb.Meta, data, "meta")
-    return Meta(
-        puid=meta.puid,
-        tags={key: _tag(value, limits) for key, value in meta.tags.items()},
-        routing=dict(meta.routing),
-        request_path=dict(meta.requestPath),
-        metrics=tuple(_read_metric(metric) for metric in meta.metrics),
-    )
+    # Imported for what is not plain, here and below: a start should be short.
+    from .meta_messages import read_by_protobuf
+
+    return read_by_protobuf(data, limits)
 
 
 def _read_plain(data: bytes) -> Meta | None:
@@ -81,35 +70,12 @@ def _read_entry(data: bytes) -> tuple[str, str]:
     return data[start:value].decode(), data[value + 2 : stop].decode()
 
 
-def _tag(value: ProtobufMessage, limits: Limits) -> object:
-    encoded = value.SerializeToString()
-    return read_value(encoded, 0, len(encoded), limits) if encoded else None
-
-
-def _read_metric(metric: pb.Metric) -> Metric:
-    kind = _METRIC_TYPES[metric.type] if 0 <= metric.type < len(_METRIC_TYPES) else str(int(metric.type))
-    # The shortest text of the float32 that came, so that 20.2 stays 20.2.
-    return Metric(metric.key, kind, float(str(np.float32(metric.value))), dict(metric.tags))
-
-
-def read_status(data: bytes) -> Status:
-    """Read a ``Status``."""
-    status = parse(pb.Status, data, "status")
-    return Status(status.code, status.info, status.reason, failure=status.status == pb.Status.FAILURE)
-
-
-def parse(kind: type[_M], data: bytes, what: str) -> _M:
-    """A small message, by protobuf itself; PayloadError where the bytes are none."""
-    try:
-        return kind.FromString(data)
-    except DecodeError:
-        raise PayloadError(f"{what} is no {kind.DESCRIPTOR.name} message", code="BAD_WIRE") from None
-
-
 def write_meta(meta: Meta) -> bytes:
     """Write a ``Meta``, the keys of its maps sorted."""
     if meta.tags or meta.routing or meta.metrics:
-        return _write_by_protobuf(meta)
+        from .meta_messages import write_by_protobuf
+
+        return write_by_protobuf(meta)
     path = [_entry(key, image) for key, image in sorted(meta.request_path.items())]
     if not meta.puid:
         return b"".join(path)
@@ -130,21 +96,3 @@ def _entry(key: str, image: str) -> bytes:
             _entries.clear()
         _entries[key, image] = entry
     return entry
-
-
-def _write_by_protobuf(meta: Meta) -> bytes:
-    message = pb.Meta(puid=meta.puid, routing=meta.routing, requestPath=meta.request_path)
-    for key, value in meta.tags.items():
-        message.tags[key].MergeFromString(write_value(value))
-    for metric in meta.metrics:
-        known = metric.type in _METRIC_TYPES
-        # A type that came as a number of no name goes on as that number: protobuf's enums are open.
-        kind = _METRIC_TYPES.index(metric.type) if known else int(metric.type)
-        message.metrics.add(key=metric.key, type=kind, value=metric.value, tags=metric.tags)
-    return message.SerializeToString(deterministic=True)
-
-
-def write_status(status: Status) -> bytes:
-    """Write a ``Status``."""
-    flag = pb.Status.FAILURE if status.failure else pb.Status.SUCCESS
-    return pb.Status(code=status.code, info=status.info, reason=status.reason, status=flag).SerializeToString()

@@ -12,19 +12,20 @@ floats, bad JSON) is left to `jsontext.loads`, whose result, or error, then coun
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
-import simdjson
 
 from .jsontext import loads
 from .limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    import simdjson
+
     from .limits import Limits
     from .payload import Array, Json
 
@@ -39,7 +40,7 @@ _MOST_KEYS = 64
 # They stand near the beginning; to search a text to its end would take longer than to read it.
 _KEYS_WITHIN = 64 * 1024
 # What no caller can have sent: it is drawn anew by each process.
-_MARK = f"numbers-{secrets.token_hex(16)}"
+_MARK = f"numbers-{os.urandom(16).hex()}"
 # Where the protocols have numbers; arrays elsewhere stay lists.
 _PLACES = (("data", "ndarray"), ("data", "tensor", "values"), ("values",))
 
@@ -118,6 +119,9 @@ def _numbers(text: bytes) -> Array | None:
     try:
         parser = _idle.pop()
     except IndexError:
+        # Imported when a large text comes: a start should be short.
+        import simdjson
+
         parser = simdjson.Parser()
     array = _buffer(parser, text)
     if len(text) <= _KEEP:
@@ -127,8 +131,7 @@ def _numbers(text: bytes) -> Array | None:
 
 def _buffer(parser: simdjson.Parser, text: bytes) -> Array | None:
     try:
-        numbers = parser.parse(text)
-        assert isinstance(numbers, simdjson.Array)  # noqa: S101  (it begins with a bracket)
+        numbers = cast("simdjson.Array", parser.parse(text))  # it begins with a bracket
         is_whole = not (b"." in text or b"e" in text or b"E" in text)
         return _whole(numbers) if is_whole else _floats(numbers)
     except (TypeError, ValueError, RuntimeError):

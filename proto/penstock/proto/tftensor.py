@@ -7,12 +7,8 @@ list of their dtype (``float_val``, ``int_val``, …). A typed list shorter than
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
-from . import tensor_pb2
-from .arrays import text_array
 from .errors import PayloadError
 from .tensor_types import TYPES, content_of, of_content, of_values, tf_values, type_name, typed
 from .wire import LENGTH, VARINT, Chunk, Field, length_field, scan, signed, varint
@@ -37,12 +33,20 @@ def read_tftensor(data: bytes, start: int, stop: int, limits: Limits) -> Array:
     count = limits.check_shape(shape)
     if content is not None and content.stop > content.start:
         return of_content(data, content.start, content.stop, TYPES[name], shape, count)
+    values = _typed_list(data[start:stop], TYPES[name].values)
+    return of_values(typed(values, TYPES[name]), name, shape, count)
+
+
+def _typed_list(data: bytes, name: str) -> Any:
+    # Imported when a tftensor comes in this form: a start should be short.
+    from google.protobuf.message import DecodeError
+
+    from .tensor_pb2 import TensorProto
+
     try:
-        message = tensor_pb2.TensorProto.FromString(data[start:stop])
+        return getattr(TensorProto.FromString(data), name)
     except DecodeError:
         raise PayloadError("the tftensor is no TensorProto", code="BAD_WIRE") from None
-    values = getattr(message, TYPES[name].values)
-    return of_values(typed(values, TYPES[name]), name, shape, count)
 
 
 def _read_shape(data: bytes, shape: Field, limits: Limits) -> list[int]:
@@ -79,10 +83,3 @@ def write_tftensor(array: Array) -> list[Chunk]:
 def _dim(size: int) -> bytes:
     # A dimension of 0 is an empty message: proto3 leaves a zero out.
     return b"\x08" + varint(size) if size else b""
-
-
-def plain_array(array: Array) -> Array:
-    """An array as the other kinds can hold it: quantised integers as integers, byte strings as text."""
-    if array.dtype.names:
-        return array.view(array.dtype[0])
-    return text_array(array) if array.dtype == object else array

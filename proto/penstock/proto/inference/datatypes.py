@@ -6,10 +6,10 @@ little-endian number and then the element.
 
 from __future__ import annotations
 
+from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
 from penstock.proto.errors import ConversionError, PayloadError
@@ -22,33 +22,43 @@ if TYPE_CHECKING:
 
 BYTES = "BYTES"
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    BYTES: np.dtype(object),
-}
-
-_DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _SIZE = Struct("<I")
+
+
+@cache
+def dtypes() -> dict[str, np.dtype[Any]]:
+    """The numpy dtype of each datatype."""
+    import ml_dtypes  # Imported with the first tensor: a start should be short.
+
+    return {
+        "BOOL": np.dtype(np.bool_),
+        "UINT8": np.dtype(np.uint8),
+        "UINT16": np.dtype("<u2"),
+        "UINT32": np.dtype("<u4"),
+        "UINT64": np.dtype("<u8"),
+        "INT8": np.dtype(np.int8),
+        "INT16": np.dtype("<i2"),
+        "INT32": np.dtype("<i4"),
+        "INT64": np.dtype("<i8"),
+        "FP16": np.dtype("<f2"),
+        "BF16": np.dtype(ml_dtypes.bfloat16),
+        "FP32": np.dtype("<f4"),
+        "FP64": np.dtype("<f8"),
+        BYTES: np.dtype(object),
+    }
+
+
+@cache
+def _datatypes() -> dict[np.dtype[Any], str]:
+    return {dtype: datatype for datatype, dtype in dtypes().items()}
 
 
 def dtype_of(datatype: str, where: str) -> np.dtype[Any]:
     """The numpy dtype of ``datatype``; ``where`` names the tensor in the error."""
     try:
-        return DTYPES[datatype]
+        return dtypes()[datatype]
     except KeyError:
-        known = ", ".join(DTYPES)
+        known = ", ".join(dtypes())
         raise PayloadError(
             f"{where} has the unknown datatype {datatype[:40]!r}; known are {known}", code="UNKNOWN_DATATYPE"
         ) from None
@@ -63,7 +73,7 @@ def datatype_of(array: Array, where: str) -> str:
     if array.dtype.kind in "OSU":
         return BYTES
     try:
-        return _DATATYPES[array.dtype.newbyteorder("<")]
+        return _datatypes()[array.dtype.newbyteorder("<")]
     except KeyError:
         raise ConversionError(f"{where} has no Open Inference datatype for {array.dtype}", code="NO_DATATYPE") from None
 
@@ -130,7 +140,9 @@ def pack(array: Array) -> memoryview | bytes:
         for element in byte_elements(array):
             parts += _SIZE.pack(len(element)), element
         return b"".join(parts)
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    little = np.ascontiguousarray(array)
     # Through uint8, because ml_dtypes' types offer no buffer of their own.
     return little.reshape(-1).view(np.uint8).data
 

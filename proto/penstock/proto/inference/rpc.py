@@ -11,10 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from penstock.proto.errors import LimitError, PayloadError
-from penstock.proto.open_inference_pb2 import ModelInferRequest
 from penstock.proto.values import text_bytes
 from penstock.proto.wire import LENGTH, length_field, scan, varint
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.proto.limits import Limits
+    from penstock.proto.open_inference_pb2 import ModelInferRequest
     from penstock.proto.payload import Array
     from penstock.proto.wire import Chunk
 
@@ -88,6 +87,11 @@ class _Head(NamedTuple):
 
 
 def _parse(encoded: bytes) -> ModelInferRequest:
+    # Imported with the first request: a start should be short.
+    from google.protobuf.message import DecodeError
+
+    from penstock.proto.open_inference_pb2 import ModelInferRequest
+
     try:
         return ModelInferRequest.FromString(encoded)
     except DecodeError:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen, one would take three times as long to make
 class Tensor:
     """One named array.
 
     Attributes:
         name: of the model's input or output.
-        array: any shape; the dtypes of `DTYPES`. BYTES is dtype object holding bytes; inputs are read-only views
+        array: any shape; of a dtype of `dtypes`. BYTES is dtype object holding bytes; inputs are read-only views
             of the received bytes where the wire allows it.
     """
 
@@ -38,7 +38,7 @@ class RequestedOutput:
     binary: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, as `Tensor`
 class InferRequest:
     """What a caller asks a model.
 
