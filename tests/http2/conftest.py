@@ -13,7 +13,7 @@ from penstock.http2.connection import Connection
 from penstock.http2.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from penstock.http2.field_blocks import Fields
     from penstock.http2.frames import Setting
@@ -71,8 +71,8 @@ class Echo:
             self.connection.answer(stream, OK, b"", b"", self.requests[-len(self.waiting)][1])
             self.waiting = self.waiting[1:]
 
-    def growing(self, stream: Stream) -> None:
-        pass
+    def growing(self, stream: Stream) -> int:
+        return 0
 
     def refuse(self, stream: Stream) -> None:
         self.refused.append(stream.number)
@@ -125,6 +125,14 @@ class Peer:
         while self.connection.more:
             self.connection.feed(b"")
         return self.read()
+
+    def send_cut(self, data: bytes, cuts: Iterable[int]) -> None:
+        """Send pieces of these sizes, then the rest."""
+        at = 0
+        for size in cuts:
+            self.send(data[at : at + size])
+            at += size
+        self.send(data[at:])
 
     def read(self) -> Peer:
         """Take what the connection sends."""

@@ -44,6 +44,45 @@ def test_frames_that_bring_nobody_further(connect: Callable[..., Peer], frame: b
     assert peer.connection.ended
 
 
+def test_a_turn_has_fewer_of_what_costs_more(connect: Callable[..., Peer]) -> None:
+    """How many of a thousand are done in the first turn."""
+    counts = {}
+    update, silly = frames.window_update(0, 1024), frames.window_update(0, 1)
+    for name, frame in {
+        "update": update,
+        "silly": silly,
+        "ping": PING,
+        "settings": frames.settings({}),
+        "bad": b"",
+    }.items():
+        peer = connect().greet()
+        came = frame * 1000
+        if name == "bad":  # a header block against the rules, each on a stream of its own
+            came = b"".join(frames.frame(frames.HEADERS, 5, number, b"\x83") for number in range(1, 2001, 2))
+        peer.connection.feed(came)
+        assert peer.connection.more
+        counts[name] = (peer.connection._at * 1000) // len(came)
+    assert counts == {"update": 103, "silly": 43, "ping": 64, "settings": 64, "bad": 32}
+
+
+def test_a_turn_has_a_hundred_requests(peer: Peer) -> None:
+    peer.connection.feed(b"".join(peer.ask(number, b"x" * 100) for number in range(1, 401, 2)))
+    assert len(peer.echo.requests) > 100
+    assert not peer.connection.toll
+
+
+def test_whoever_sends_a_lot_that_brings_nobody_further_is_trying(connect: Callable[..., Peer]) -> None:
+    peer = connect(toll=400, toll_rate=100).greet()
+    assert not peer.connection.is_trying
+    peer.send(PING * 80)
+    assert not peer.connection.is_trying
+    peer.send(PING * 40)
+    assert peer.connection.is_trying
+    peer.now += 3
+    peer.send(peer.ask(1, b"x"))
+    assert not peer.connection.is_trying
+
+
 def test_time_makes_up_for_them(connect: Callable[..., Peer]) -> None:
     peer = connect(nuisance=100, nuisance_rate=10).greet()
     for _ in range(20):

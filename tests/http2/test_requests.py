@@ -55,11 +55,7 @@ def test_how_bytes_are_cut_makes_no_difference(
             payload = piece if pad < 0 else padded(piece, pad)
             script += frames.frame(frames.DATA, frames.PADDED if pad >= 0 else 0, number, payload)
         script += frames.frame(frames.DATA, frames.END_STREAM, number, b"")
-    at = 0
-    for size in cuts:
-        peer.send(script[at : at + size])
-        at += size
-    peer.send(script[at:])
+    peer.send_cut(script, cuts)
     assert peer.goaway is None
     assert [body for _, body in peer.echo.requests] == [body for body, _, _ in asked]
     assert [peer.answers[2 * count + 1].body for count in range(len(asked))] == [body for body, _, _ in asked]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.http2 import frames
 from penstock.http2.frames import Code, Setting
 from penstock.http2.limits import Limits
+from penstock.http2.sender import Sender
 
 from .conftest import Peer
+
+if TYPE_CHECKING:
+    import pytest
+
+    from penstock.http2.streams import Stream
 
 BODIES = st.lists(st.binary(max_size=400), min_size=1, max_size=6)
 STEPS = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 500)), max_size=60)
@@ -99,3 +107,35 @@ def test_large_frames_where_the_peer_takes_them() -> None:
     peer = Peer(Limits()).greet({Setting.INITIAL_WINDOW_SIZE: 1 << 20, Setting.MAX_FRAME_SIZE: 1 << 20})
     peer.send(frames.window_update(0, 1 << 20) + peer.ask(1, bytes(100_000)))
     assert (len(peer.answers[1].body), peer.answers[1].ended) == (100_000, True)
+
+
+def test_a_window_moves_no_other_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred answers that wait, one is looked at when its window opens; all, when all windows do."""
+    peer = Peer(Limits()).greet({Setting.INITIAL_WINDOW_SIZE: 0})
+    peer.send(b"".join(peer.ask(number, b"x" * 10) for number in range(1, 201, 2)))
+    turn, looked = Sender._turn, list[int]()
+
+    def counted(sender: Sender, stream: Stream) -> bool:
+        looked.append(stream.number)
+        return turn(sender, stream)
+
+    monkeypatch.setattr(Sender, "_turn", counted)
+    peer.send(frames.window_update(7, 5))
+    assert looked == [7]
+    peer.send(frames.window_update(0, 5) * 10)
+    assert looked == [7]
+    peer.send(frames.settings({Setting.INITIAL_WINDOW_SIZE: 5}))
+    assert sorted(looked) == sorted([*range(1, 201, 2), 7])
+    assert {number: len(answer.body) for number, answer in peer.answers.items()} == {
+        number: 10 if number == 7 else 5 for number in range(1, 201, 2)
+    }
+
+
+def test_whoever_was_abandoned_holds_nothing() -> None:
+    peer = Peer(Limits()).greet({Setting.INITIAL_WINDOW_SIZE: 0})
+    peer.send(peer.ask(1, b"x" * 10) + peer.ask(3, b"y" * 10, ends=False))
+    peer.connection.abandon()
+    sender = peer.connection.sender
+    assert (sender.held, sender.waiting, sender.movable) == (0, {}, {})
+    assert peer.connection._budget.left == Limits().bodies
+    assert sorted(peer.echo.lost) == [1, 3]

@@ -112,7 +112,7 @@ class ClientConnection(Endpoint):
     def to_send(self) -> list[bytes | memoryview]:
         """What is to be written now: of bodies about a quarter of a megabyte; ask again until there is nothing."""
         sender = self.sender
-        if sender.waiting:
+        if sender.movable:
             self.pump()
         out, sender.out = sender.out, []
         sender.room = self._limits.turn
@@ -174,7 +174,7 @@ class ClientConnection(Endpoint):
             self._stream_failed(stream.number, Code.PROTOCOL_ERROR)
             return
         stream.has_all = True
-        self._free(stream.size)
+        self._free(stream.held)
         if stream.unsent is not None:
             # RFC 9113, 8.1: the answer is complete without the rest of the request.
             self.sender.out.append(frames.rst_stream(stream.number, Code.CANCEL))

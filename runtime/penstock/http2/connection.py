@@ -55,8 +55,11 @@ class Application(Protocol):
     def request(self, stream: Stream) -> None:
         """A request is complete: answer it, now or later, by `Connection.answer`."""
 
-    def growing(self, stream: Stream) -> None:
-        """A large part of a body has come: whether more of it is wanted; if not, call `Connection.refuse_body`."""
+    def growing(self, stream: Stream) -> int:
+        """Much of a body has come: its size, as far as its start tells that, else 0; ``stream.lead`` may be set.
+
+        Where it is not wanted, call `Connection.refuse_body`.
+        """
 
     def refuse(self, stream: Stream) -> None:
         """A body is too large; or the fields are, then there is no ``stream.head``: answer that."""
@@ -191,7 +194,7 @@ class Connection(Endpoint):
 
     def _complete(self, stream: Stream) -> None:
         stream.has_all = True
-        self._free(stream.size)
+        self._free(stream.held)
         if stream.reader is not None:
             stream.reader(stream)
         elif stream.expected >= 0 and stream.expected != stream.size:
@@ -199,8 +202,8 @@ class Connection(Endpoint):
         else:
             self._application.request(stream)
 
-    def _growing(self, stream: Stream) -> None:
-        self._application.growing(stream)
+    def _growing(self, stream: Stream) -> int:
+        return self._application.growing(stream) or max(0, stream.expected)
 
     def refuse_body(self, stream: Stream) -> None:
         """Have a request refused, and pass over what comes of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import frames
 from .failures import ConnectionFailed, StreamFailed
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from .frame_reader import Handlers
     from .limits import Limits
     from .streams import Stream
+
+
+# See `FrameReader.toll`: of a frame that changes nothing, of one that opens a window, of one that opens it by so few
+# bytes that sending them costs more, and of a stream that we have to reset; and how many streams are looked at for one.
+_TOLL_OF_NUISANCE: Final = 4
+_TOLL_OF_WINDOW: Final = 1
+_SILLY: Final = 1024
+_TOLL_OF_SILLY: Final = 8
+TOLL_OF_RESET: Final = 8
+_STREAMS_FOR_ONE: Final = 4
 
 
 class Control(FrameReader):
@@ -39,7 +49,8 @@ class Control(FrameReader):
         self._has_settings = False
         self._highest = 0  # stream that was opened
         self._patience = float(limits.nuisance)
-        self._patience_at = clock()
+        self._patience_at = self._leisure_at = clock()
+        self._leisure = float(limits.toll)
 
     def _on_intruder(self, *_: Any) -> None:
         raise ConnectionFailed(Code.PROTOCOL_ERROR, "a frame between the parts of a header block")
@@ -97,8 +108,11 @@ class Control(FrameReader):
             raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
         change = value - self.sender.initial
         self.sender.initial = value
+        self.toll += len(self.streams) // _STREAMS_FOR_ONE
         for stream in self.streams.values():
             stream.window += change
+            if stream.unsent is not None:
+                self.sender.opened(stream)
             if stream.window > frames.LARGEST_WINDOW:
                 raise ConnectionFailed(Code.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1")
 
@@ -130,6 +144,7 @@ class Control(FrameReader):
         if stop - start != 4:
             raise ConnectionFailed(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE has four bytes")
         increment = int.from_bytes(data[start:stop]) & frames.STREAM_BITS
+        self.toll += _TOLL_OF_WINDOW if increment >= _SILLY else _TOLL_OF_SILLY
         if not number:
             self.sender.grow(increment)
             return
@@ -140,11 +155,14 @@ class Control(FrameReader):
         stream = self.streams.get(number)
         if stream is not None:
             stream.window += increment
+            if stream.unsent is not None:
+                self.sender.opened(stream)
             if stream.window > frames.LARGEST_WINDOW:
                 raise StreamFailed(number, Code.FLOW_CONTROL_ERROR)
 
     def _bother(self) -> None:
         """Frames that cost us and bring nobody further are counted against a budget that refills with time."""
+        self.toll += _TOLL_OF_NUISANCE
         self._patience -= 1
         if self._patience < 0:
             now = self._clock()
@@ -153,6 +171,13 @@ class Control(FrameReader):
             self._patience = min(self._limits.nuisance, refill) - 1
             if self._patience < 0:
                 raise ConnectionFailed(Code.ENHANCE_YOUR_CALM, "too many control frames")
+
+    def _weigh(self) -> None:
+        limits, now = self._limits, self._clock()
+        refilled = self._leisure + (now - self._leisure_at) * limits.toll_rate
+        self._leisure_at = now
+        self._leisure = max(min(limits.toll, refilled) - self.toll, -limits.toll)
+        self.is_trying = self._leisure < 0
 
     def _was_never_opened(self, number: int) -> bool:
         return number > self._highest or not number & 1

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from . import frames
-from .control import Control
+from .control import TOLL_OF_RESET, Control
 from .failures import ConnectionFailed, StreamFailed
 from .frames import Code
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _WINDOW_OF_ALL: Final = frames.LARGEST_WINDOW  # bodies are bounded by themselves; one window more would only stall
 _UPDATE_ALL_AT: Final = 1 << 29
 _KEEP_CLOSED: Final = 100
+_LONG: Final = 1 << 17  # bytes of a body from which on it is worth a look how long it will be
+# Of this many parts of it one has come before all of its memory is taken: whoever only announces a body gets none.
+_SHARE: Final = 4
+# Bytes in a DATA frame below which it costs more than it brings; and how much more.
+_TINY: Final = 64
+_TOLL_OF_TINY: Final = 3
 
 
 class Budget:
@@ -86,8 +92,9 @@ class Endpoint(Control):
         """A body is above the limit; the rest of it is passed over."""
         raise NotImplementedError
 
-    def _growing(self, stream: Stream) -> None:
-        """A large part of a body has come."""
+    def _growing(self, stream: Stream) -> int:  # noqa: ARG002
+        """Much of a body has come: its size, as far as is known, else 0."""
+        return 0
 
     def _gone(self, stream: Stream) -> None:
         """A stream ended before its time; it is forgotten already."""
@@ -120,6 +127,8 @@ class Endpoint(Control):
         stream.room -= size
         stream.is_simple = False
         self._data, self._data_left, self._data_pad = stream, size - taken, pad
+        if size - pad < _TINY and stream.size and not self._data_ends:  # a first one may be a message's prefix
+            self.toll += _TOLL_OF_TINY
         if size - pad - taken == 0 and not self._data_ends:
             self._bother()
         if not self._data_left:
@@ -158,30 +167,73 @@ class Endpoint(Control):
         self._whole(stream)
         return True
 
+    def _take_alike(self, number: int, data: bytes, at: int, end: int, size: int) -> int:
+        stream = self.streams.get(number)
+        if stream is None or stream.has_all or stream.reader is not None or self._handlers is not self._ready:
+            return 0
+        limits, step = self._limits, frames.HEAD_BYTES + size
+        allowed = min(stream.room, limits.body - stream.size, limits.bodies - self._bodies, self._budget.left)
+        most = min((end - at) // step, allowed // size)
+        head = data[at : at + frames.HEAD_BYTES]
+        count = 1
+        while count < most and data.startswith(head, at + count * step):
+            count += 1
+        if count > most:
+            return 0
+        stream.is_simple = False
+        held = stream.held
+        stream.take_alike(data, at + frames.HEAD_BYTES, size, step, count)
+        size *= count
+        self._free(held - stream.held)
+        stream.room -= size
+        self._count_received(size)
+        self._look_ahead(stream)
+        self._grow_room(stream)
+        return count
+
     def _take_body(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
-        size = stop - start
+        held = stream.held
         stream.take(data, start, stop)
-        self._bodies += size
-        self._budget.left -= size
+        self._free(held - stream.held)
         if stream.size > self._limits.body and stream.reader is None:
             self._data = None
             self.refuse_body(stream)
         elif self._bodies > self._limits.bodies or self._budget.left < 0:
             self._data = None
             self._reset_stream(stream.number, Code.REFUSED_STREAM)
+        else:
+            self._look_ahead(stream)
+
+    def _look_ahead(self, stream: Stream) -> None:
+        """Have the rest of a long body in one piece, once its size is known and enough of it has come."""
+        if stream.size < _LONG or not stream.total or stream.gathered is not None:
+            return
+        if stream.total < 0:
+            stream.total = 0 if stream.reader is not None else min(self._growing(stream), self._limits.body)
+        missing = stream.total - stream.size
+        if 0 < missing < min(self._limits.bodies - self._bodies, self._budget.left) and (
+            stream.total <= stream.size * _SHARE
+        ):
+            stream.gather()
+            self._free(-missing)
 
     def _data_over(self, stream: Stream) -> None:
         """A DATA frame is complete."""
         if self._data_ends:
             self._complete(stream)
             return
-        used = self._limits.window - stream.room
-        if used * 2 >= self._limits.window:
-            stream.room += used
-            self.sender.out.append(frames.window_update(stream.number, used))
-            self._growing(stream)
+        self._grow_room(stream)
         if stream.reader is not None:
             stream.reader(stream)
+
+    def _grow_room(self, stream: Stream) -> None:
+        """Let the peer send on: the rest of the body at once, where its size is known."""
+        window, coming = self._limits.window, stream.total - stream.size
+        if stream.room * 2 > window or 0 <= coming < stream.room or stream.number not in self.streams:
+            return
+        more = min(max(0, coming) + window, frames.LARGEST_WINDOW) - stream.room
+        stream.room += more
+        self.sender.out.append(frames.window_update(stream.number, more))
 
     def _count_received(self, size: int) -> None:
         self._received += size
@@ -192,9 +244,8 @@ class Endpoint(Control):
     def taken(self, stream: Stream) -> None:
         """The body so far was taken out of ``stream.chunks``, and counts no more."""
         if not stream.has_all:
-            self._free(stream.size)
-        stream.chunks = []
-        stream.size = 0
+            self._free(stream.held)
+        stream.drop()
 
     def _free(self, size: int) -> None:
         self._bodies -= size
@@ -266,6 +317,7 @@ class Endpoint(Control):
 
     def _reset_stream(self, number: int, code: Code) -> None:
         self.sender.out.append(frames.rst_stream(number, code))
+        self.toll += TOLL_OF_RESET
         self._bother()
         stream = self.streams.get(number)
         if stream is not None:
@@ -289,10 +341,11 @@ class Endpoint(Control):
         """Give all streams up: the connection is gone."""
         self.ended = True
         streams, self.streams = self.streams, {}
+        self._free(self._bodies)
+        self.sender.drop_all()
         for stream in streams.values():
             if not stream.has_all:
-                self.taken(stream)
-            self.sender.drop(stream)
+                stream.drop()
             self._gone(stream)
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 # How much of one read is worked off before others have their turn: so many DATA frames, or a quarter of other frames,
 # or about a hundred small requests. A quarter of a megabyte of tiny frames would hold everybody else up for 40 ms.
 _TURN: Final = 512
-_COST: Final = 3  # more, of other frames
+_COST: Final = 3  # more, of other frames; those that bring nobody further have a toll above that
 _LARGEST_KEPT: Final = 1 << 15  # of the frames that are taken whole, which is all but DATA
+_LARGE: Final = 4096  # bytes of a DATA frame that is likely to be one of many alike
 
 
 class FrameReader:
@@ -31,11 +32,15 @@ class FrameReader:
     Attributes:
         ended: nothing more is read.
         more: frames are left for the next call of `feed`; ``feed(b"")`` will do.
+        toll: what the last `feed` has cost above the usual, in DATA frames.
+        is_trying: the peer has lately sent a lot that brings nobody further: it can wait.
     """
 
     def __init__(self, largest: int, preface: bytes) -> None:
         self.ended = False
         self.more = False
+        self.toll = 0
+        self.is_trying = False
         self._largest = largest
         self._preface_left = preface
         self._handlers: Handlers = ()  # by kind, all 256; the first is not used
@@ -52,6 +57,12 @@ class FrameReader:
             self._read(data)
         except ConnectionFailed as failed:
             self.fail(failed.code, failed.reason)
+        if self.toll or self.is_trying:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Take ``toll`` into account: see `is_trying`."""
+        raise NotImplementedError
 
     def fail(self, code: Code, reason: str) -> None:
         """End the connection."""
@@ -69,6 +80,21 @@ class FrameReader:
         """Take a DATA frame that is a body by itself, without padding; False where it is not so simple."""
         return False
 
+    def _take_alike(self, number: int, data: bytes, at: int, end: int, size: int) -> int:  # noqa: ARG002
+        """Take frames from the middle of a body that have one head and lie whole one behind the other.
+
+        Args:
+            number: of their stream.
+            data: where they lie, from ``at`` on, and more up to ``end``.
+            at: the head of the first.
+            end: of what was read.
+            size: of the payload of each.
+
+        Returns:
+            How many; 0 where something is to be looked at.
+        """
+        return 0
+
     def _stream_failed(self, number: int, code: Code) -> None:
         raise NotImplementedError
 
@@ -79,8 +105,9 @@ class FrameReader:
             at = self._preface(data)
         unpack, largest = frames.HEAD.unpack_from, self._largest
         self.more = False
+        self.toll = 0
         turn = _TURN
-        while turn > 0:
+        while turn > self.toll:
             turn -= 1
             if self._data_left:
                 at = self._take_data(data, at, end)
@@ -103,6 +130,12 @@ class FrameReader:
                         if self.ended:
                             return
                         continue
+                    if not flags and size >= _LARGE and start + size <= end:
+                        count = self._take_alike(number, data, at, end, size)
+                        if count:
+                            turn -= count - 1
+                            at += count * (size + frames.HEAD_BYTES)
+                            continue
                     if flags & frames.PADDED and size and start == end:
                         break
                     at = start

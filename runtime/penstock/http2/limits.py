@@ -15,10 +15,12 @@ class Limits:
         block: a header block as it comes, with its CONTINUATION frames.
         body: the body of one request; more is refused.
         bodies: unfinished bodies of all requests together; where it is full, new ones are refused.
-        window: what the peer may send ahead on one stream.
+        window: what the peer may send ahead on one stream; more of a body whose size is known.
         frame: payload of a DATA frame, told to the peer.
         nuisance: control frames that may come at once (pings, settings, resets, empty frames).
         nuisance_rate: of these a second, for ever.
+        toll: what frames that bring nobody further may cost at once, as `FrameReader.toll` counts; whoever sends more
+            than this and ``toll_rate`` a second is served behind the others.
         held: answers that wait for the peer's windows; where it is full, others are refused.
         turn: of bodies that go out before the transport has taken them.
         opening: seconds until the first frames have come, or the rest of a frame or header block.
@@ -37,6 +39,8 @@ class Limits:
     frame: int = 1 << 18
     nuisance: int = 2_000
     nuisance_rate: int = 1_000
+    toll: int = 2_000
+    toll_rate: int = 20_000
     held: int = 256 << 20
     turn: int = 1 << 18
     opening: float = 10.0

@@ -46,10 +46,11 @@ class Sender:
         initial: window of a new stream.
         frame: largest payload that the peer takes.
         waiting: streams with something unsent.
+        movable: those of them whose own window lets something through.
         held: bytes that they have unsent.
     """
 
-    __slots__ = ("frame", "held", "initial", "out", "room", "waiting", "window")
+    __slots__ = ("frame", "held", "initial", "movable", "out", "room", "waiting", "window")
 
     def __init__(self, room: int) -> None:
         self.out: list[bytes | memoryview] = []
@@ -57,6 +58,7 @@ class Sender:
         self.window = self.initial = frames.DEFAULT_WINDOW
         self.frame = frames.DEFAULT_FRAME
         self.waiting: dict[int, Stream] = {}
+        self.movable: dict[int, Stream] = {}
         self.held = 0
 
     def send(
@@ -124,21 +126,26 @@ class Sender:
 
     def _wait(self, stream: Stream, unsent: Unsent) -> bool:
         stream.unsent = unsent
-        self.waiting[stream.number] = stream
+        self.waiting[stream.number] = self.movable[stream.number] = stream
         self.held += unsent.size
         return self._turn(stream)
 
+    def opened(self, stream: Stream) -> None:
+        """The window of a stream that waits has changed."""
+        if stream.window > 0:
+            self.movable.setdefault(stream.number, stream)
+
     def pump(self) -> list[Stream]:
-        """Give every stream that waits a frame in turn, while there is room; those that have ended with it."""
+        """Give every stream that can move a frame in turn, while there is room; those that have ended with it."""
         ended: list[Stream] = []
-        moving = True
-        while moving and self.waiting and self.room > 0 and self.window > 0:
-            moving = False
-            for stream in list(self.waiting.values()):
-                before = self.room
-                if self._turn(stream):
-                    ended.append(stream)
-                moving = moving or self.room < before
+        movable = self.movable
+        while movable and self.room > 0 and self.window > 0:
+            number = next(iter(movable))
+            stream = movable.pop(number)  # it goes behind the others
+            if self._turn(stream):
+                ended.append(stream)
+            elif stream.unsent is not None and stream.window > 0:
+                movable[number] = stream
         return ended
 
     def _turn(self, stream: Stream) -> bool:
@@ -149,6 +156,8 @@ class Sender:
         left = unsent.size
         size = min(left, self.frame, stream.window, self.window, self.room)
         if size <= 0:
+            if stream.window <= 0:
+                self.movable.pop(stream.number, None)
             return False
         stream.window -= size
         self.window -= size
@@ -173,9 +182,14 @@ class Sender:
     def drop(self, stream: Stream) -> None:
         """Forget what has not left of a stream's message."""
         self.waiting.pop(stream.number, None)
+        self.movable.pop(stream.number, None)
         if stream.unsent is not None:
             self.held -= stream.unsent.size
             stream.unsent = None
+
+    def drop_all(self) -> None:
+        """Forget what has not left of any message."""
+        self.waiting, self.movable, self.held = {}, {}, 0
 
     def grow(self, increment: int) -> None:
         """The peer takes more on all streams together."""
