@@ -8,9 +8,9 @@ import sys
 from pathlib import Path  # noqa: TC003  (typer reads the annotations when it runs)
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 if TYPE_CHECKING:
+    import typer
+
     from penstock.serving.about import Reachable
     from penstock.serving.tls import Tls
 
@@ -32,6 +32,10 @@ Then:  curl -s http://127.0.0.1:9000/api/v1.0/predictions -H 'Content-Type: appl
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
+    import typer
+
+    # Typer reads the annotations of `serve` in the names of this module, whose import should be without it.
+    serve.__globals__["typer"] = typer
     app.command("serve", epilog=_EPILOG)(serve)
 
 
@@ -47,6 +51,9 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="PEM file, without a passphrase.")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; callers must show a certificate by it.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that serve the model.")] = 1,
+    worker_timeout: Annotated[
+        float, typer.Option(help="Seconds beyond the deadline until a silent worker is replaced; 0 is never.")
+    ] = 30.0,
     deadline: Annotated[float, typer.Option(help="Seconds a prediction may take, waiting included.")] = 3.0,
     max_batch: Annotated[int, typer.Option(help="Rows in one run of the model; 1 turns batching off.")] = 1024,
     batch_wait: Annotated[float, typer.Option(help="Seconds a run waits for more rows; 0 never waits.")] = 0.0,
@@ -74,6 +81,7 @@ def serve(
         grpc_engine=grpc_engine,
         tls=_tls(tls_certificate, tls_key, tls_client_ca),
         workers=workers,
+        worker_timeout=worker_timeout,
         deadline=deadline,
         max_batch=max_batch,
         batch_wait=batch_wait,
@@ -89,11 +97,11 @@ def serve(
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    if certificate is None and key is None and client_ca is None:
+        return None
     from penstock.proto import SetupError
     from penstock.serving.tls import Tls
 
-    if certificate is None and key is None and client_ca is None:
-        return None
     if certificate is None or key is None:
         raise SetupError("TLS needs both --tls-certificate and --tls-key", code="BAD_SETTING")
     return Tls(certificate.absolute(), key.absolute(), client_ca.absolute() if client_ca is not None else None)

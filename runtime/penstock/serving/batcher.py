@@ -7,7 +7,7 @@
    meanwhile is gathered for the next run.
 4. Each answer goes to the request it belongs to. Where a run fails, its halves are run, until what fails is alone.
 
-A request that is cancelled or late is dropped when its turn comes: its future is already done.
+A request that is cancelled or late is dropped when its turn comes: who asked is already done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import deque
 from itertools import islice
 from math import inf
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from penstock.proto import DeadlineExceeded, Overloaded, Unavailable
 
@@ -44,20 +44,35 @@ _SHORT = 0.001
 _QUIET_ROUNDS = {"grpcio": (6, 6), "penstock": (0, 1)}
 # Seconds after which a run begins, however many requests still come.
 _LONGEST_GATHERING = 0.001
+# How often, in seconds, is looked whether all have their answers, where the service is stopping.
+_LOOK = 0.01
 # How much the newest run counts in the running mean of its size.
 _NEWEST = 0.2
 # Runs of a size that are measured at first, and of how many later ones one is.
 _LOOKED_AT, _LOOK_EVERY = 16, 16
 
 
+class Asker(Protocol):
+    """Who waits for an answer: an `asyncio.Future`, or whatever else can be told, once, and without a wait."""
+
+    def done(self) -> bool:
+        """Whether it has been told, or does not want to be any more."""
+
+    def set_result(self, answer: Answer, /) -> object:
+        """The answer; raises nothing."""
+
+    def set_exception(self, error: Exception, /) -> object:
+        """Why there is none; raises nothing."""
+
+
 class _Job:
     """One request in the queue."""
 
-    __slots__ = ("deadline", "future", "seconds", "work")
+    __slots__ = ("asker", "deadline", "seconds", "work")
 
-    def __init__(self, work: Work, future: asyncio.Future[Answer], deadline: float, seconds: float) -> None:
+    def __init__(self, work: Work, asker: Asker, deadline: float, seconds: float) -> None:
         self.work = work
-        self.future = future
+        self.asker = asker
         self.deadline = deadline
         self.seconds = seconds
 
@@ -93,26 +108,36 @@ class Batcher:
         """How many requests have no answer yet."""
         return len(self._pending())
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the thread has a run to do."""
+        return bool(self._running)
+
     def submit(self, work: Work, seconds: float) -> asyncio.Future[Answer]:
         """Queue ``work``; its answer, or the error, will be in the future within ``seconds``.
 
         Raises:
             Overloaded: the queue is full.
         """
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.submit_for(future, work, seconds)
+        return future
+
+    def submit_for(self, asker: Asker, work: Work, seconds: float) -> None:
+        """As `submit`, for an ``asker`` of the caller's own."""
         if self._rows + work.rows > self._max_queue:
             self._make_room(work.rows)
         deadline = self._loop.time() + seconds
-        job = _Job(work, self._loop.create_future(), deadline, seconds)
+        job = _Job(work, asker, deadline, seconds)
         self._waiting.append(job)
         self._rows += work.rows
         if deadline < self._alarm_at:
             self._watch(deadline)
         if not self._running and (self._turn_at is None or self._wait):
             self._ask_for_turn()
-        return job.future
 
     def _make_room(self, rows: int) -> None:
-        self._waiting = deque(job for job in self._waiting if not job.future.done())
+        self._waiting = deque(job for job in self._waiting if not job.asker.done())
         self._rows = sum(job.work.rows for job in self._waiting)
         # A request of more rows than the queue holds is still served where nothing else waits.
         if self._waiting and self._rows + rows > self._max_queue:
@@ -162,10 +187,10 @@ class Batcher:
         if len(waiting) == 1:
             job = waiting.popleft()
             self._rows -= job.work.rows
-            return [] if job.future.done() else [job]
+            return [] if job.asker.done() else [job]
         for index, job in enumerate(waiting):
             work = job.work
-            if job.future.done():
+            if job.asker.done():
                 self._rows -= work.rows
             elif not taken or (work.key is not None and work.key == taken[0].work.key):
                 if taken and rows + work.rows > self._max_rows:
@@ -204,13 +229,13 @@ class Batcher:
     def _deliver(self, jobs: list[_Job], outcomes: list[Outcome], seconds: float) -> None:
         self._metrics.run(sum([job.work.rows for job in jobs]), seconds)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            future = job.future
-            if future.done():
+            asker = job.asker
+            if asker.done():
                 continue
             if isinstance(outcome, BaseException):
-                future.set_exception(told(outcome))
+                asker.set_exception(told(outcome))
             else:
-                future.set_result(outcome)
+                asker.set_result(outcome)
 
     def _watch(self, deadline: float) -> None:
         """One timer for all: it stands at the earliest deadline."""
@@ -223,10 +248,10 @@ class Batcher:
         self._alarm, self._alarm_at = None, inf
         now, earliest = self._loop.time(), inf
         for job in (*self._running, *self._waiting):
-            if job.future.done():
+            if job.asker.done():
                 continue
             if job.deadline <= now:
-                job.future.set_exception(DeadlineExceeded(f"the model had no answer within {job.seconds:.3g} s"))
+                job.asker.set_exception(DeadlineExceeded(f"the model had no answer within {job.seconds:.3g} s"))
             else:
                 earliest = min(earliest, job.deadline)
         if earliest < inf:
@@ -235,18 +260,16 @@ class Batcher:
     async def stop(self, seconds: float) -> None:
         """Wait until all that is here has its answer; what has none after ``seconds`` gets `Unavailable`."""
         end = self._loop.time() + seconds
-        while pending := self._pending():
-            left = end - self._loop.time()
-            if left <= 0:
-                break
-            await asyncio.wait(pending, timeout=left)
-        for future in self._pending():
-            future.set_exception(Unavailable("the service was stopped before the model had an answer"))
+        # Looked at again and again, since a caller that gives up tells nobody.
+        while self._pending() and (left := end - self._loop.time()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, _LOOK))
+        for asker in self._pending():
+            asker.set_exception(Unavailable("the service was stopped before the model had an answer"))
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def _pending(self) -> list[asyncio.Future[Answer]]:
-        return [job.future for job in (*self._running, *self._waiting) if not job.future.done()]
+    def _pending(self) -> list[Asker]:
+        return [job.asker for job in (*self._running, *self._waiting) if not job.asker.done()]
 
 
 class _Pace:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .about import About, Reachable
 from .doors.listener import start_listeners
@@ -34,8 +33,7 @@ class Door(Protocol):
         """Take nothing new, and give what is in flight ``grace`` seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(NamedTuple):
     """A service that can be reached.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from penstock.proto import (
     Payload,
     PayloadError,
     Unavailable,
+    write_json_message,
 )
+from penstock.proto.jsontable import path_text, write_meta
 
 from .batcher import Batcher
 from .exposition import exposition
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
     from penstock.proto import Feedback
     from penstock.proto.inference import Tensor
+    from penstock.proto.payload import Array
 
+    from .batcher import Asker
     from .exposition import Family
     from .models import Answer, Model, Work
     from .settings import Settings
@@ -58,8 +62,9 @@ class Service:
         self._batcher = Batcher(model.run, settings, worker, self.metrics, inline=model.inline)
         self.metrics.watch(lambda: self._batcher.rows, lambda: self._batcher.pending)
         self._path = {model.name: f"{model.name}:{model.version}" if model.version else model.name}
+        self._path_text = path_text(self._path)
         # Unique without asking the system for randomness at each request.
-        self._puids = map(f"{secrets.token_hex(10)}{{:012x}}".format, count(1))
+        self._puids = map(f"{os.urandom(10).hex()}{{:012x}}".format, count(1))
 
     @classmethod
     async def start(cls, settings: Settings) -> Service:
@@ -93,6 +98,37 @@ class Service:
         answer = await self._ask(self.model.predict(message), deadline)
         return self._reply(answer, message.payload, self._meta(message.meta, puid), "predict", output)
 
+    def ask_table(self, numbers: Array, asker: Asker) -> None:
+        """The short way of `predict`, where the model has `Model.tables`: the answer goes to ``asker``.
+
+        Raises:
+            PenstockError: as `predict`, where the request does not even come into the queue.
+        """
+        assert self.model.tables is not None  # noqa: S101  (the caller has looked)
+        work = self.model.tables.table(numbers)
+        if not self.ready:
+            self._check_ready()
+        self._batcher.submit_for(asker, work, self.settings.deadline)
+
+    def table_reply(self, answer: Answer, kind: Kind, puid: str) -> tuple[str, bytes]:
+        """The puid and the JSON text of a reply to `ask_table`.
+
+        Args:
+            answer: as the asker was given it.
+            kind: of the request.
+            puid: of the request, as `jsontable.Table` has it; one is made where it is empty.
+
+        Raises:
+            PenstockError: the answer has no reply of that kind.
+        """
+        assert self.model.tables is not None  # noqa: S101  (the caller has looked)
+        puid = puid or next(self._puids)
+        text = self.model.tables.table_text(answer, kind)
+        if text:
+            return puid, text + write_meta(puid, self._path_text)
+        reply = self._reply(answer, Payload(kind, None), self._meta(Meta(puid), ""), "predict", None)
+        return puid, write_json_message(reply)
+
     async def infer(
         self,
         inputs: Sequence[Tensor],
@@ -113,29 +149,29 @@ class Service:
         tensors = self.model.tensors(answer)
         return _chosen(tensors, outputs) if outputs else tensors
 
-    async def feedback(self, feedback: Feedback) -> Message:
+    async def feedback(self, feedback: Feedback, deadline: float | None = None) -> Message:
         """Tell the model how good a reply was; one without ``send_feedback`` is not bothered."""
         self.metrics.feedback(feedback.reward)
-        return await self._unit_call("send_feedback", self.model.unit.feedback(feedback), feedback.request)
+        return await self._unit_call("send_feedback", self.model.unit.feedback(feedback), feedback.request, deadline)
 
-    async def transform_input(self, message: Message) -> Message:
+    async def transform_input(self, message: Message, deadline: float | None = None) -> Message:
         """Let the model change a request; one without ``transform_input`` gives it back."""
-        return await self._unit_call("transform_input", self.model.unit.transform_input(message), message)
+        return await self._unit_call("transform_input", self.model.unit.transform_input(message), message, deadline)
 
-    async def transform_output(self, message: Message) -> Message:
+    async def transform_output(self, message: Message, deadline: float | None = None) -> Message:
         """Let the model change a reply; one without ``transform_output`` gives it back."""
-        return await self._unit_call("transform_output", self.model.unit.transform_output(message), message)
+        return await self._unit_call("transform_output", self.model.unit.transform_output(message), message, deadline)
 
-    async def route(self, message: Message) -> Message:
+    async def route(self, message: Message, deadline: float | None = None) -> Message:
         """Let the model choose a child: -1 is all of them, -2 none.
 
         Raises:
             RequestError: the model has no ``route``.
         """
         work = _offered("route", self.model.unit.route(message))
-        return await self._unit_call("route", work, message)
+        return await self._unit_call("route", work, message, deadline)
 
-    async def aggregate(self, messages: Sequence[Message]) -> Message:
+    async def aggregate(self, messages: Sequence[Message], deadline: float | None = None) -> Message:
         """Let the model make one reply of many; kind and puid are the first one's.
 
         Raises:
@@ -145,7 +181,7 @@ class Service:
             raise PayloadError("there are no messages to aggregate", code="EMPTY_MESSAGE")
         work = _offered("aggregate", self.model.unit.aggregate(messages))
         first = Message(messages[0].payload, merged([message.meta for message in messages]))
-        return await self._unit_call("aggregate", work, first)
+        return await self._unit_call("aggregate", work, first, deadline)
 
     async def health(self) -> Message:
         """What the model's ``health_status`` says; ``healthy`` where it has none and the service is ready."""
@@ -162,6 +198,11 @@ class Service:
     async def exposition(self) -> bytes:
         """What Prometheus is told: this process' numbers, or those of all workers where there are several."""
         return exposition(self.metrics.families() if self.colleagues is None else await self.colleagues())
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the model's thread has something to do."""
+        return self._batcher.is_away
 
     async def stop(self) -> None:
         """Take nothing new, answer what is in flight within the drain time, and let go of the model."""
@@ -183,11 +224,11 @@ class Service:
                 raise DeadlineExceeded("the caller's deadline was over before the model was asked")
         return self._batcher.submit(work, seconds)
 
-    async def _unit_call(self, method: str, work: Work | None, request: Message) -> Message:
+    async def _unit_call(self, method: str, work: Work | None, request: Message, deadline: float | None) -> Message:
         meta = self._meta(request.meta, "")
         if work is None:
             return Message(request.payload, meta) if method.startswith("transform") else Message(_nothing(), meta)
-        return self._reply(await self._ask(work, None), request.payload, meta, method, None)
+        return self._reply(await self._ask(work, deadline), request.payload, meta, method, None)
 
     def _meta(self, meta: Meta, puid: str) -> Meta:
         path = {**self._path, **meta.request_path} if meta.request_path else self._path

@@ -31,6 +31,8 @@ class Settings:
         grpc_engine: what answers on the gRPC port: ``penstock`` or ``grpcio``, whose server speaks gRPC only.
         tls: certificate and key; without them connections are plain text.
         workers: processes that serve the model, each with a batcher of its own.
+        worker_timeout: seconds beyond ``deadline`` in which a worker says nothing until it is killed and replaced; 0 is
+            for ever.
         shared: where workers keep a form of the model that they share; made by their parent.
         deadline: seconds that a prediction may take, waiting included; a caller may ask for less, not for more.
         max_batch: rows in one run of the model; 1 gives every request a run of its own.
@@ -50,6 +52,7 @@ class Settings:
     grpc_engine: str = "penstock"
     tls: Tls | None = None
     workers: int = 1
+    worker_timeout: float = 30.0
     shared: Path | None = None
     deadline: float = 3.0
     max_batch: int = 1024
@@ -68,6 +71,7 @@ class Settings:
         self._check(self.max_queue >= 1, "max_queue is a number of rows, 1 or more", self.max_queue)
         self._check(self.threads >= 0, "threads is a number, 0 for one per core", self.threads)
         self._check(self.drain >= 0, "drain is a number of seconds, 0 or more", self.drain)
+        self._check(self.worker_timeout >= 0, "worker_timeout is a number of seconds, 0 or more", self.worker_timeout)
         self._check(self.workers >= 1, "workers is a number of processes, 1 or more", self.workers)
         self._check(self.grpc_engine in GRPC_ENGINES, f"grpc_engine is {' or '.join(GRPC_ENGINES)}", self.grpc_engine)
         self._check(

@@ -49,8 +49,8 @@ class _Echo:
         assert len(body) == stream.size <= _LIMITS.body
         self.connection.answer(stream, _ANSWER, b"", b"lead", body)
 
-    def growing(self, stream: Stream) -> None:
-        pass
+    def growing(self, stream: Stream) -> int:
+        return 0
 
     def refuse(self, stream: Stream) -> None:
         self.connection.answer(stream, ((b":status", b"413"),), b"", b"", b"")

@@ -24,6 +24,7 @@ from penstock.proto import (
     write_json_message,
 )
 from penstock.proto.inference import read_infer_json, write_infer_json
+from penstock.proto.jsontable import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,12 @@ def _agreeing(quick: Callable[[bytes, Limits], Any], plain: Callable[[Any, Limit
 
 
 def _message(data: bytes) -> None:
+    table = read_table(data, _LIMITS)
     read = _agreeing(read_json_message, message_from_json, data)
+    if table is not None:
+        assert read is not None
+        assert (read.payload.kind, read.meta.puid) == (table.kind, table.puid)
+        assert (read.payload.array == table.numbers).all()
     if read is not None:
         written = write_json_message(read)
         # Not `equal`: the smallest arrays may be read as another dtype than they were written from.

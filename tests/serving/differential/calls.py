@@ -125,7 +125,7 @@ class Calls:
     def _timed(self) -> RawCall:
         path = self._path()
         good = ["20S", "1M", "1H", "99999999m", "30000000u", "1000000S"]
-        bad = ["", "S", "10", "-1S", "+1S", "1s", "123456789S", "1.5S", " 1S", "S1", "1SS", "1 S", "00000020S"]
+        bad = ["", "S", "10", "-1S", "+1S", "1s", "123456789S", "1.5S", " 20S", "S1", "1SS", "1 S", "00000020S"]
         over = ["0S", "0m", "0n"]
         about, texts = self._random.choice([("good", good), ("bad", bad), ("over", over)])
         text = self._random.choice(texts)

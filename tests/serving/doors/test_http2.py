@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import gzip
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
-from penstock.proto import Limits
+from penstock.proto import Limits, PayloadError
 from penstock.serving.doors.connections import Connections
 from penstock.serving.doors.exchange import Door, Request, Response, Route
 from penstock.serving.doors.grpc_calls import GrpcCalls
@@ -46,6 +48,7 @@ class Listening:
     cancelled: int = 0
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     connections: Connections = field(default_factory=Connections)
+    raised: list[weakref.ref[Exception]] = field(default_factory=list)
 
     async def rest(self, request: Request) -> Response:
         return Response(
@@ -70,6 +73,14 @@ class Listening:
             raise
         return call.body
 
+    async def refuse(self, call: Call) -> bytes:
+        error = PayloadError(f"{len(call.body)} bytes", code="NO")
+        self.raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
     async def each(self, call: StreamCall) -> None:
         while (body := await call.receive()) is not None:
             call.send(body)
@@ -88,7 +99,7 @@ class Listening:
 @pytest.fixture
 async def door() -> AsyncIterator[Listening]:
     door = Listening()
-    methods = {f"/t.T/{name}": getattr(door, name) for name in ("echo", "big", "wait", "metadata")}
+    methods = {f"/t.T/{name}": getattr(door, name) for name in ("echo", "big", "wait", "refuse", "metadata")}
     connections = door.connections
     rest_door = Door("r", [Route(("GET", "POST"), "/echo", "echo", door.rest)], failure)
     rest = Rest(Router([rest_door]), lambda _: rest_door, Limits(message_bytes=MOST), door.metrics)
@@ -160,6 +171,29 @@ async def test_large_messages_both_ways(door: Listening) -> None:
     async with connected(door.address) as client:
         answers = await asyncio.gather(*(client.unary("/t.T/echo", body[: MOST - count]) for count in range(4)))
     assert [bytes(answer.body) == message(body[: MOST - count]) for count, answer in enumerate(answers)] == [True] * 4
+
+
+async def test_what_comes_behind_a_large_message_is_passed_over(door: Listening) -> None:
+    body = bytes(range(256)) * 6000
+    async with connected(door.address) as client:
+        for behind in (b"\0", bytes(300_000)):
+            number = client.headers(grpc_fields("/t.T/echo"))
+            await client.body(number, message(body) + behind)
+            assert (await client.answer(number)).body == message(body)
+        number = client.headers(grpc_fields("/t.T/echo"))
+        await client.body(number, message(body)[:-1])
+        answer = await client.answer(number)
+    assert (answer.status, answer.details) == (13, b"the body ends within the message")
+
+
+async def test_a_call_that_was_refused_leaves_nothing(door: Listening) -> None:
+    gc.disable()
+    try:
+        async with connected(door.address) as client:
+            assert (await client.unary("/t.T/refuse", bytes(MEGABYTE))).status == 3
+        assert [raised() for raised in door.raised] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_a_message_that_is_too_large_is_refused_by_its_prefix(door: Listening) -> None:
@@ -234,6 +268,16 @@ async def test_a_handler_that_does_not_look_at_the_deadline_is_ended_all_the_sam
     async with connected(door.address) as client:
         answer = await client.unary("/t.T/wait", b"x", [(b"grpc-timeout", b"100m")])
     assert (answer.status, answer.details, door.cancelled) == (4, b"Deadline Exceeded", 1)
+
+
+async def test_a_stream_has_a_timer_of_its_own(door: Listening) -> None:
+    door.connections._timer.cancel()  # nobody looks for what is late
+    async with connected(door.address) as client:
+        number = client.headers([*grpc_fields("/t.T/deaf"), (b"grpc-timeout", b"100m")])
+        answer = await client.answer(number)
+        assert (answer.status, answer.details) == (4, b"Deadline Exceeded")
+        number = client.headers([*grpc_fields("/t.T/deaf"), (b"grpc-timeout", b"soon")])
+        assert (await client.answer(number)).details == b"Error parsing 'grpc-timeout' metadata"
 
 
 async def test_a_peer_that_does_not_read_is_not_read_either(door: Listening) -> None:

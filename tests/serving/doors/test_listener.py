@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,22 @@ async def test_who_says_nothing_is_hung_up_on(listeners: Listeners, said: bytes)
         await asyncio.sleep(0.05)
         assert bool(len(listeners.connections)) is is_there
     assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="which options are inherited is each system's own")
+async def test_the_kernel_looks_whether_a_peer_is_still_there(listeners: Listeners) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", listeners.http_port)
+    while not len(listeners.connections):  # noqa: ASYNC110  (the listener is not told of its test)
+        await asyncio.sleep(0.01)
+    (connection,) = listeners.connections
+    accepted = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    values = [accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+    idle, between, probes, unconfirmed = values
+    assert values == [60, 20, 3, 120_000]
+    assert idle + between * probes == unconfirmed / 1000, "where both are set, Linux gives up by the second"
     writer.close()
 
 

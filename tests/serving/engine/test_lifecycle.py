@@ -100,7 +100,7 @@ from penstock.serving import Settings
 from penstock.serving.lifecycle import running
 async def main():
     async with running(Settings(Path({str(wrapper(ECHO))!r}), grpc_port=0, http_port=0)):
-        rare = "grpc", "grpc_reflection", "prometheus_client", "python_multipart", "email", "uvicorn", "onnxruntime"
+        rare = "grpc", "google.protobuf", "prometheus_client", "python_multipart", "email", "hpack", "onnxruntime"
         print("imported:", *(name for name in rare if name in sys.modules))
 asyncio.run(main())
 """

@@ -5,8 +5,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from penstock.proto import Feedback, Kind, Message, Meta, ModelError, ModelFailure, Payload, PayloadError, RequestError
+from penstock.proto import (
+    DeadlineExceeded,
+    Feedback,
+    Kind,
+    Message,
+    Meta,
+    ModelError,
+    ModelFailure,
+    Payload,
+    PayloadError,
+    RequestError,
+    write_feedback,
+    write_message,
+    write_message_list,
+)
 from penstock.proto import prediction_pb2 as pb
+from penstock.serving.doors.rpc import Call
+from penstock.serving.doors.seldon_grpc import seldon_rpc_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +117,22 @@ async def test_a_model_without_the_method(wrapper: Wrapper, start: Start) -> Non
     assert reply.payload is not None
     assert reply.payload.value.tolist() == []
     assert (await service.health()).payload is not None
+
+
+async def test_the_callers_deadline_is_every_methods(wrapper: Wrapper, start: Start) -> None:
+    service = await start(wrapper(UNITS))
+    message = write_message(asked())
+    bodies = {
+        "Generic/TransformInput": message,
+        "Generic/TransformOutput": message,
+        "Router/Route": message,
+        "Combiner/Aggregate": write_message_list([asked()]),
+        "Model/SendFeedback": write_feedback(Feedback(asked())),
+    }
+    methods = seldon_rpc_door(service, service.settings).methods
+    for method, body in bodies.items():
+        with pytest.raises(DeadlineExceeded, match="before the model was asked"):
+            await methods[f"/seldon.protos.{method}"](Call(body, (), 0.0))
 
 
 async def test_a_transformer_has_no_predict(wrapper: Wrapper, start: Start) -> None:

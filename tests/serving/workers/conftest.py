@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ import pytest
 from ..serve_alone import SERVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+PATIENCE = 60.0
 
 # Tells which process answered; sleeps as long as it is asked to.
 MODEL = """
@@ -51,6 +54,13 @@ class Fleet:
         text = httpx.get(f"{self.http}/metrics", timeout=60).text
         counts = re.findall(r'^penstock_requests_total\{.*method="predict",status="200"\} (\S+)$', text, re.MULTILINE)
         return sum(map(float, counts))
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
 
 
 def asked(client: httpx.Client, seconds: float = 0.0) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import ssl
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -19,15 +18,13 @@ from penstock.proto import SetupError
 from penstock.proto import prediction_pb2 as pb
 from penstock.serving import Settings
 
-from .conftest import asked, command, fleet
+from .conftest import PATIENCE, asked, command, fleet, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .conftest import Fleet
-
-PATIENCE = 60.0
 
 pytestmark = pytest.mark.xdist_group("workers")  # they share a service, so they share a process, too
 
@@ -36,13 +33,6 @@ pytestmark = pytest.mark.xdist_group("workers")  # they share a service, so they
 def two(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with fleet(tmp_path_factory.mktemp("two"), "--model", str(model)) as running:
         yield running
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.02)
 
 
 def test_each_worker_has_as_many_connections_as_the_other(two: Fleet) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from time import gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from .turns import Turns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,16 +34,21 @@ class Connection(Protocol):
 class Connections:
     """All open connections.
 
+    Args:
+        is_busy: whether another thread of this process wants the core, see `Turns`.
+
     Attributes:
         now: the loop's time, seconds, not older than a second: enough to tell the slow, and free.
         date: the line of that name in answers, RFC 9110, 6.6.1.
         on_close: called when there may be one less.
+        turns: for those who have more to be worked off than others should wait for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_busy: Callable[[], bool] = bool) -> None:
         self.now = 0.0
         self.date = b""
         self.on_close: Callable[[], object] = int
+        self.turns = Turns(is_busy)
         self._all: set[Connection] = set()
         self._draining = False
         self._empty = asyncio.Event()

@@ -16,7 +16,7 @@ from . import health
 from .failures import info, told
 from .grpcio_health import HealthServicer
 from .inference_grpc import inference_rpc_door
-from .reflection import describe
+from .reflection_answers import describe
 from .rpc import Call
 from .seldon_grpc import seldon_rpc_door
 

@@ -11,8 +11,8 @@ from penstock.http2.frames import Code
 
 from .failures import info, told
 from .grpc_head import GRPC, UNKNOWN_METHOD, GrpcHead, seconds
-from .grpc_inflating import Inflating
-from .grpc_messages import PREFIX, only_message, prefix, too_large
+from .grpc_inflating import MessageInflating
+from .grpc_messages import PREFIX, message_size, only_message, prefix, too_large
 from .grpc_status import OK, Refused, Status
 from .grpc_streams import StreamCall
 from .rpc import Call
@@ -36,6 +36,7 @@ _HEAD: Final = (
 )
 _NO_ANSWER: Final = ((b":status", b"200"), (b"content-type", GRPC))
 _NOT_READ: Final = Status("RESOURCE_EXHAUSTED", "too many answers wait to be read on this connection")
+_LATE: Final = Status("DEADLINE_EXCEEDED", "Deadline Exceeded")
 
 
 class GrpcCalls:
@@ -55,7 +56,7 @@ class GrpcCalls:
         self._streams = streams
         self._metrics = metrics
         self._most = message_bytes
-        self._inflating = Inflating(message_bytes)
+        self._inflating = MessageInflating(message_bytes)
 
     def head(self, fields: Fields) -> GrpcHead:
         """What is known of a call before its message has come."""
@@ -90,12 +91,17 @@ class GrpcCalls:
             status = refused.status.name
             self._fail(http2, stream, refused.status)
         except Exception as error:
-            failure = told(error)
-            status = failure.grpc_status
-            self._fail(http2, stream, Status(status, info(failure)))
+            status = self._failed(http2, stream, error)
         finally:
             if head.door:
                 self._metrics.request(head.door, head.method, status, perf_counter() - started)
+
+    def _failed(self, http2: Http2, stream: Stream, error: Exception) -> str:
+        # Not where it was caught: with the error in a variable that frame, and the request in it, would stay until the
+        # next collection of garbage, and requests of a megabyte would make six hundred.
+        failure = told(error)
+        self._fail(http2, stream, Status(failure.grpc_status, info(failure)))
+        return failure.grpc_status
 
     def _reply(self, http2: Http2, stream: Stream, message: bytes) -> str:
         size = len(message)
@@ -108,10 +114,13 @@ class GrpcCalls:
     def _fail(self, http2: Http2, stream: Stream, status: Status) -> None:
         http2.answer(stream, _NO_ANSWER, status.block(), b"", b"")
 
-    def growing(self, http2: Http2, stream: Stream) -> None:
-        """Part of a large message has come: refuse it where its length says already that it is too large."""
-        if int.from_bytes(stream.chunks[0][1:PREFIX]) > self._most:
+    def growing(self, http2: Http2, stream: Stream) -> int:
+        """Part of a large message has come, which says how large it is: refuse it where it is too large."""
+        size = message_size(stream)
+        if size > self._most:
             http2.refuse_body(stream)
+            return 0
+        return size + PREFIX
 
     def too_large(self, http2: Http2, stream: Stream) -> None:
         """Answer a call whose message is larger than allowed, before all of it has come."""
@@ -130,7 +139,7 @@ class GrpcCalls:
 
     def expire(self, http2: Http2, stream: Stream) -> None:
         """Give up a call whose caller does not wait any more, where its handler did not see to that itself."""
-        self._fail(http2, stream, Status("DEADLINE_EXCEEDED", "Deadline Exceeded"))
+        self._fail(http2, stream, _LATE)
 
     # ------------------------------------------------------------------ the others
 
@@ -156,7 +165,11 @@ class GrpcCalls:
     async def _converse(self, http2: Http2, stream: Stream, handler: StreamHandler, call: StreamCall) -> None:
         status = None
         try:
-            await handler(call)
+            # A timer for each, which a unary call is spared: `Http2.check` sees to those that do not look themselves.
+            async with asyncio.timeout(None if stream.varied is None else seconds(stream.varied)):
+                await handler(call)
+        except TimeoutError:
+            status = _LATE
         except Refused as refused:
             status = refused.status
         except Exception as error:

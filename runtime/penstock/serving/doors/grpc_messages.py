@@ -41,11 +41,20 @@ def only_message(stream: Stream, most: int) -> tuple[bytes, bool]:
         raise Refused("INTERNAL", "the body ends within the message")
     if len(chunks) == 1:
         message = bytes(first[PREFIX:end])
+    elif len(first) == PREFIX and len(chunks[1]) == size:  # as `message_size` has arranged
+        message = bytes(chunks[1])
     elif stream.size == end:
         message = b"".join((memoryview(first)[PREFIX:], *chunks[1:]))
     else:
         message = b"".join(chunks)[PREFIX:end]
     return message, bool(first[0] & COMPRESSED)
+
+
+def message_size(stream: Stream) -> int:
+    """What the start of a long body says of its message, which then is put together by itself."""
+    stream.lead = PREFIX
+    first = stream.chunks[0]
+    return int.from_bytes((first if len(first) >= PREFIX else b"".join(stream.chunks))[1:PREFIX])
 
 
 def check_size(size: int, most: int) -> None:

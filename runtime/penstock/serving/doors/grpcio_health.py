@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse
 
-from .health import unknown
+from .health import SERVICE_UNKNOWN, unknown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ class HealthServicer:
     async def Check(self, request: HealthCheckRequest, context: _Context) -> HealthCheckResponse:  # noqa: N802
         """Answer once; NOT_FOUND for a service that is not here."""
         status = self._health.status(request.service)
-        if status == HealthCheckResponse.SERVICE_UNKNOWN:
+        if status == SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, unknown(request.service))
         return HealthCheckResponse(status=status)
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from grpc_health.v1.health_pb2 import (
-    HealthCheckRequest,
-    HealthCheckResponse,
-    HealthListRequest,
-    HealthListResponse,
-)
-
-from .grpc_status import Refused
 from .rpc import RpcDoor, parsed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
+
+    from grpc_health.v1.health_pb2 import HealthCheckResponse, HealthListResponse
 
     from penstock.serving.service import Service
 
@@ -25,6 +19,11 @@ if TYPE_CHECKING:
     from .rpc import Call
 
 NAME: Final = "grpc.health.v1.Health"
+
+# Of the protocol's ServingStatus.
+_SERVING: Final = 1
+_NOT_SERVING: Final = 2
+SERVICE_UNKNOWN: Final = 3
 
 # How late a watcher may learn of a change, seconds.
 _LOOK_EVERY: Final = 0.5
@@ -42,22 +41,25 @@ class Health:
         """Say NOT_SERVING from now on, and end the watches: they would hold the server up."""
         self._stopping.set()
 
-    def status(self, name: str) -> Any:
+    def status(self, name: str) -> int:
         """The status of one service, as the protocol has it."""
         if name not in self._names:
-            return HealthCheckResponse.SERVICE_UNKNOWN
-        if self._service.ready and not self._stopping.is_set():
-            return HealthCheckResponse.SERVING
-        return HealthCheckResponse.NOT_SERVING
+            return SERVICE_UNKNOWN
+        return _SERVING if self._service.ready and not self._stopping.is_set() else _NOT_SERVING
 
     def statuses(self) -> HealthListResponse:
         """The status of each service."""
+        # Imported when the first one asks, here and below: with protobuf it would be a tenth of a start.
+        from grpc_health.v1.health_pb2 import HealthCheckResponse, HealthListResponse
+
         return HealthListResponse(
             statuses={name: HealthCheckResponse(status=self.status(name)) for name in self._names}
         )
 
     async def changes(self, name: str) -> AsyncIterator[HealthCheckResponse]:
         """The status of one service, now and at each change, until the end."""
+        from grpc_health.v1.health_pb2 import HealthCheckResponse
+
         last = None
         while not self._stopping.is_set():
             status = self.status(name)
@@ -79,17 +81,25 @@ class Health:
         return {f"/{NAME}/Watch": self._watch}
 
     async def _check(self, call: Call) -> bytes:
+        from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
         name = parsed(HealthCheckRequest, call.body).service
         status = self.status(name)
-        if status == HealthCheckResponse.SERVICE_UNKNOWN:
+        if status == SERVICE_UNKNOWN:
+            from .grpc_status import Refused
+
             raise Refused("NOT_FOUND", unknown(name))
         return bytes(HealthCheckResponse(status=status).SerializeToString())
 
     async def _list(self, call: Call) -> bytes:
+        from grpc_health.v1.health_pb2 import HealthListRequest
+
         parsed(HealthListRequest, call.body)
         return bytes(self.statuses().SerializeToString())
 
     async def _watch(self, call: StreamCall) -> None:
+        from grpc_health.v1.health_pb2 import HealthCheckRequest
+
         name = parsed(HealthCheckRequest, await call.receive() or b"").service
         async for status in self.changes(name):
             call.send(status.SerializeToString())

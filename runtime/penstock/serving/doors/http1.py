@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .connections import Connections
-    from .exchange import Response
+    from .exchange import Response, Short, Underway
     from .rest import Found, Rest
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -33,9 +33,9 @@ _MOST_HEAD_BYTES: Final = 64 * 1024
 # Heads that are kept: how many, and how long they may be.
 _MOST_KNOWN: Final = 1024
 _LONGEST_KNOWN: Final = 2048
-# Requests, or chunks, of one connection before others have their turn.
-_TURN: Final = 32
-_TURN_CHUNKS: Final = 16
+# Requests of one connection before others have their turn, and chunks for one: a tenth of a millisecond.
+_TURN: Final = 8
+_TURN_CHUNKS: Final = 8
 # Bytes of bodies that are not complete, on all connections together.
 _MOST_HELD: Final = 256 * 1024 * 1024
 # From here on a body is written by itself: cheaper than to copy it behind its head.
@@ -55,12 +55,14 @@ class Asked(NamedTuple):
         headers: names in lower case; of a repeated one the last.
         length: bytes of the body, or `CHUNKED`.
         keep: whether more requests may follow on the connection.
+        short: the short way to answer.
     """
 
     found: Found
     headers: Mapping[bytes, bytes]
     length: int
     keep: bool
+    short: Short | None
 
 
 class Http1Door:
@@ -103,8 +105,8 @@ class Http1(asyncio.Protocol):
         self._waiting: tuple[Asked, bytes] | None = None  # for those before to be answered
         self._owes_continue = False
         self._lingers = False
-        self._work: Steps | None = None
-        self._is_answering = self._is_going_on = False
+        self._work: Underway | None = None
+        self._is_answering = self._is_going_on = self._is_waiting = False  # the last: for a turn
         self._writing_paused = self._reading_paused = False
         self._deaf = False  # what comes is thrown away
         self._ending = False  # what has come is answered, and nothing more is wanted
@@ -158,8 +160,8 @@ class Http1(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Work off what was read, for one turn."""
-        if self._is_going_on:
-            return  # called from an answer that was there at once: the loop below goes on
+        if self._is_going_on or self._is_waiting:
+            return  # called from an answer that was there at once: the loop below goes on, or does when it is its turn
         self._is_going_on = True
         turns = _TURN
         while turns and self._step():
@@ -169,12 +171,17 @@ class Http1(asyncio.Protocol):
             self._data, self._at = b"", 0
         if not turns:
             self._pause_reading()
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._is_waiting = True
+            self._connections.turns.ask(self._take_turn)
         elif self._waiting is not None or self._writing_paused:
             self._pause_reading()
         elif self._reading_paused and not self._transport.is_closing():
             self._reading_paused = False
             self._transport.resume_reading()
+
+    def _take_turn(self) -> None:
+        self._is_waiting = False
+        self._go_on()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and not self._transport.is_closing():
@@ -249,7 +256,9 @@ class Http1(asyncio.Protocol):
             return True  # RFC 9112, 2.2: empty lines before a request are nothing
         _check_lines(text)
         head = read_head(text)
-        asked = Asked(self._rest.find(head.method, head.target), head.headers, head.length, head.keep)
+        found = self._rest.find(head.method, head.target)
+        short = self._rest.short(found, head.headers) if head.keep else None
+        asked = Asked(found, head.headers, head.length, head.keep, short)
         if head.length > self._most_bytes:
             self._begin_body(asked)
             self._lingers = not head.expects
@@ -356,15 +365,22 @@ class Http1(asyncio.Protocol):
 
     def _begin(self, asked: Asked, body: bytes) -> None:
         self._is_answering = True
+        if asked.short is not None:
+            self._work = asked.short(body, self._answered)
+            if self._work is not None:
+                return
         work = Steps(self._answer(asked, body))
         self._work = None if work.done else work
 
     async def _answer(self, asked: Asked, body: bytes) -> None:
         found = asked.found
         response = await self._rest.answer(found, asked.headers, body)
+        self._answered(response, is_head=found.method == "HEAD", keep=asked.keep)
+
+    def _answered(self, response: Response, *, is_head: bool = False, keep: bool = True) -> None:
         self._work = None
         self._is_answering = False
-        self._respond(response, is_head=found.method == "HEAD", keep=asked.keep)
+        self._respond(response, is_head=is_head, keep=keep)
         if self._reading_paused or self._data or self._owes_continue or self._refused is not None:
             self._go_on()
 

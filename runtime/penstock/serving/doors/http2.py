@@ -58,7 +58,7 @@ class Http2(asyncio.Protocol):
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._flushing = False
-        self._paused = self._deaf = self._draining = self._lingering = False
+        self._paused = self._deaf = self._draining = self._lingering = self._waits = False
         self._is_odd = False  # any of these
         self._unwritten = (0, 0.0)
         self._transport: asyncio.Transport
@@ -83,16 +83,28 @@ class Http2(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
+        connection = self._connection
         self._flushing = True
-        self._connection.feed(data)
+        connection.feed(data)
+        if (connection.more or connection.is_trying) and not connection.ended:
+            self._wait_for_turn()
         self._flush()
-        if self._connection.more:
-            self._loop.call_soon(self._go_on)
+
+    def _wait_for_turn(self) -> None:
+        """Leave the rest, and do not read on, until others have had their turn."""
+        if not self._waits:
+            self._waits = self._is_odd = True
+            self._connections.turns.ask(self._go_on, patient=self._connection.is_trying)
 
     def _go_on(self) -> None:
-        """Take what the last read has left, now that others have had their turn."""
-        if not self._transport.is_closing():
+        """Take what the last read has left; or read on, where it has left nothing."""
+        self._waits = False
+        if self._transport.is_closing():
+            return
+        if self._connection.more:
             self.data_received(b"")
+        else:
+            self._flush()
 
     def pause_writing(self) -> None:
         """Called by the event loop: the peer does not read."""
@@ -110,21 +122,21 @@ class Http2(asyncio.Protocol):
     def _flush(self) -> None:
         """Write what there is, as far as the peer reads."""
         connection, sender = self._connection, self._sender
-        if not (sender.waiting or self._is_odd or connection.ended or connection.more):
+        if not (sender.movable or self._is_odd or connection.ended):
             if sender.out:
                 self._write()
             self._flushing = False
             return
         self._flushing = True  # the transport may call back
         while not self._transport.is_closing():
-            if sender.waiting:
+            if sender.movable:
                 self._connection.pump()
             if not sender.out or (self._paused and not self._connection.ended):
                 break
             self._write()
         self._flushing = False
         self._listen()
-        self._is_odd = self._paused or self._deaf or self._draining
+        self._is_odd = self._paused or self._deaf or self._draining or self._waits
         if self._connection.ended:
             self._transport.close()
         elif self._draining and not self._connection.streams and not self._lingering:
@@ -149,7 +161,7 @@ class Http2(asyncio.Protocol):
         Answers that wait for a window are no reason: what opens the window has to be read.
         """
         sender = self._sender
-        deaf = self._connection.more or (self._paused and (sender.held > _HELD or len(sender.out) > _MOST_PIECES))
+        deaf = self._waits or (self._paused and (sender.held > _HELD or len(sender.out) > _MOST_PIECES))
         if deaf != self._deaf and not self._transport.is_closing():
             self._deaf = deaf
             if deaf:
@@ -175,10 +187,10 @@ class Http2(asyncio.Protocol):
         """Called by `Connection`."""
         stream.head.calls.request(self, stream)
 
-    def growing(self, stream: Stream) -> None:
+    def growing(self, stream: Stream) -> int:
         """Called by `Connection`."""
-        if stream.reader is None:
-            stream.head.calls.growing(self, stream)
+        calls: GrpcCalls | RestCalls = stream.head.calls
+        return calls.growing(self, stream)
 
     def refuse(self, stream: Stream) -> None:
         """Called by `Connection`."""

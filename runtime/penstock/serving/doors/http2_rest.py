@@ -58,8 +58,9 @@ class RestCalls:
         body, stream.chunks = stream.body(), []
         self._respond(http2, stream, await self._rest.answer(head.found, head.headers, body))
 
-    def growing(self, http2: Http2, stream: Stream) -> None:
+    def growing(self, http2: Http2, stream: Stream) -> int:  # noqa: ARG002
         """Only its end tells the size of a body; or its ``content-length``, which was looked at."""
+        return 0
 
     def too_large(self, http2: Http2, stream: Stream) -> None:
         """Refuse a request whose body is larger than allowed, before all of it has come."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from penstock.proto import PayloadError
-from penstock.proto.inference import read_infer_json, write_infer_json
 from penstock.proto.jsontext import dumps, loads
 
 from .exchange import Door, Response, Route
@@ -13,7 +13,10 @@ from .failures import info
 from .served import check_model, model_index, model_metadata, server_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.proto import PenstockError
+    from penstock.proto.inference.tensors import InferRequest
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
 
@@ -51,16 +54,15 @@ def inference_door(service: Service, settings: Settings) -> Door:
 
     async def infer(request: Request) -> Response:
         check_model(service, *request.arguments)
-        asked = read_infer_json(request.body, _json_size(request), settings.limits)
+        read, write = _codec()
+        asked = read(request.body, _json_size(request), settings.limits)
         outputs = await service.infer(
             asked.inputs,
             outputs=[output.name for output in asked.outputs],
             request_id=asked.id,
             parameters=asked.parameters,
         )
-        body, json_size = write_infer_json(
-            outputs, asked, model_name=service.model.name, model_version=service.model.version
-        )
+        body, json_size = write(outputs, asked, model_name=service.model.name, model_version=service.model.version)
         if json_size is None:
             return Response(body)
         return Response(
@@ -82,6 +84,14 @@ def inference_door(service: Service, settings: Settings) -> Door:
             Route(_POST, f"{path}/infer", "infer", infer),
         ]
     return Door("inference-rest", routes, failure)
+
+
+@cache
+def _codec() -> tuple[Callable[..., InferRequest], Callable[..., tuple[bytes, int | None]]]:
+    # Imported when the first one is asked: a start should be short.
+    from penstock.proto.inference import read_infer_json, write_infer_json
+
+    return read_infer_json, write_infer_json
 
 
 def _readiness(service: Service, about: dict[str, object]) -> Response:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.http2.frames import PREFACE
 
 from .connections import Connections
-from .grpc_calls import GrpcCalls
 from .health import NAME as HEALTH
 from .health import Health
 from .http1 import Http1Door
-from .http2 import Http2, Http2Door
-from .http2_rest import RestCalls
 from .inference_grpc import inference_rpc_door
 from .reflection import NAME as REFLECTION
 from .reflection import reflection_streams
@@ -27,12 +25,17 @@ from .seldon_grpc import seldon_rpc_door
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from ssl import SSLContext
 
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
     from penstock.serving.sockets import Sockets
+
+    from .grpc_streams import StreamHandler
+    from .http2 import Http2Door
+    from .rest import Rest
+    from .rpc import RpcDoor
 
 _BACKLOG: Final = 2048
 # For the first bytes, seconds.
@@ -78,21 +81,19 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
     Raises:
         SetupError: the certificate or its key cannot be used.
     """
-    connections = Connections()
+    connections = Connections(lambda: service.is_away)
     doors = rest(service, settings)
     rpc_doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
-    message_bytes = settings.limits.message_bytes
     names = {path.split("/")[1] for door in rpc_doors for path in door.methods}
     health = Health(service, names)
-    streams = health.streams() | reflection_streams({*names, HEALTH, REFLECTION})
-    calls = GrpcCalls([*rpc_doors, health.door()], streams, service.metrics, message_bytes)
-    http2 = Http2Door(calls, RestCalls(doors), message_bytes)
     context = settings.tls.context() if settings.tls is not None else None
 
     http1 = Http1Door(doors, connections)
+    calls = [*rpc_doors, health.door()], health.streams() | reflection_streams({*names, HEALTH, REFLECTION})
+    http2 = _http2(service, settings, doors, calls, connections)
 
     def entrance() -> Entrance:
-        return Entrance(connections, http1, lambda: Http2(http2, connections))
+        return Entrance(connections, http1, http2)
 
     loop = asyncio.get_running_loop()
     servers = [
@@ -101,6 +102,33 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
     ]
     grpc_port, http_port = sockets.ports() if sockets is not None else (settings.grpc_port, settings.http_port)
     return Listeners(grpc_port, http_port, connections, tuple(servers), entrance, context, health)
+
+
+def _http2(
+    service: Service,
+    settings: Settings,
+    doors: Rest,
+    methods: tuple[Sequence[RpcDoor], Mapping[str, StreamHandler]],
+    connections: Connections,
+) -> Callable[[], asyncio.Protocol]:
+    """What makes a connection of HTTP/2, which gRPC's ``methods`` come through as well as REST."""
+
+    @cache
+    def door() -> Http2Door:
+        # Imported with the first connection, as below: a start should be short.
+        from .grpc_calls import GrpcCalls
+        from .http2 import Http2Door
+        from .http2_rest import RestCalls
+
+        message_bytes = settings.limits.message_bytes
+        return Http2Door(GrpcCalls(*methods, service.metrics, message_bytes), RestCalls(doors), message_bytes)
+
+    def connection() -> asyncio.Protocol:
+        from .http2 import Http2
+
+        return Http2(door(), connections)
+
+    return connection
 
 
 class Entrance(asyncio.Protocol):

@@ -1,40 +1,19 @@
-"""gRPC's server reflection, out of our own pool of descriptors: what tools such as grpcurl ask first.
+"""gRPC's server reflection, what tools such as grpcurl ask first.
 
 Version 1 and the older v1alpha have the same messages under two names; both are served.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from google.protobuf.message import DecodeError
-
-from penstock.proto.pool import POOL
-
-from .grpc_status import Refused
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-    from google.protobuf.descriptor import FileDescriptor
-    from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
     from .grpc_streams import StreamCall, StreamHandler
 
 NAME: Final = "grpc.reflection.v1alpha.ServerReflection"
 _PATHS: Final = (f"/{NAME}/ServerReflectionInfo", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
-_NOT_FOUND: Final = 5
-_INVALID_ARGUMENT: Final = 3
-
-
-def describe() -> None:
-    """Add grpc's own two services to our pool."""
-    from grpc_health.v1 import health_pb2
-    from grpc_reflection.v1alpha import reflection_pb2
-
-    for module in (health_pb2, reflection_pb2):
-        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
 
 
 def reflection_streams(names: Collection[str]) -> dict[str, StreamHandler]:
@@ -42,68 +21,10 @@ def reflection_streams(names: Collection[str]) -> dict[str, StreamHandler]:
 
     async def answer(call: StreamCall) -> None:
         # Asked by a person now and then, so nobody else pays for its import.
-        from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+        from .reflection_answers import answer_to, describe
 
         describe()
         while (message := await call.receive()) is not None:
-            try:
-                request = ServerReflectionRequest.FromString(message)
-            except DecodeError:
-                raise Refused("INVALID_ARGUMENT", "the bytes are not a ServerReflectionRequest") from None
-            call.send(_answer(request, sorted(names)).SerializeToString())
+            call.send(answer_to(message, sorted(names)))
 
     return dict.fromkeys(_PATHS, answer)
-
-
-def _answer(request: ServerReflectionRequest, names: Collection[str]) -> ServerReflectionResponse:
-    from grpc_reflection.v1alpha.reflection_pb2 import ErrorResponse, ServerReflectionResponse
-
-    try:
-        answer = _found(request, names)
-    except KeyError:
-        answer = {"error_response": ErrorResponse(error_code=_NOT_FOUND, error_message="not found")}
-    if answer is None:
-        answer = {"error_response": ErrorResponse(error_code=_INVALID_ARGUMENT, error_message="invalid argument")}
-    return ServerReflectionResponse(original_request=request, valid_host=request.host, **answer)
-
-
-def _found(request: ServerReflectionRequest, names: Collection[str]) -> dict[str, Any] | None:
-    """The answer by its field; None where nothing is asked. KeyError where it is not there."""
-    from grpc_reflection.v1alpha import reflection_pb2 as pb
-
-    if request.HasField("list_services"):
-        listed = [pb.ServiceResponse(name=name) for name in names]
-        return {"list_services_response": pb.ListServiceResponse(service=listed)}
-    if request.HasField("file_by_filename"):
-        return _files(POOL.FindFileByName(request.file_by_filename))
-    if request.HasField("file_containing_symbol"):
-        return _files(POOL.FindFileContainingSymbol(request.file_containing_symbol))
-    if request.HasField("file_containing_extension"):
-        asked = request.file_containing_extension
-        extended = POOL.FindMessageTypeByName(asked.containing_type)
-        extension = POOL.FindExtensionByNumber(extended, asked.extension_number)
-        return _files(POOL.FindFileContainingSymbol(extension.full_name))
-    if request.HasField("all_extension_numbers_of_type"):
-        extended = POOL.FindMessageTypeByName(request.all_extension_numbers_of_type)
-        numbers = sorted(extension.number for extension in POOL.FindAllExtensions(extended))
-        told = pb.ExtensionNumberResponse(base_type_name=extended.full_name, extension_number=numbers)
-        return {"all_extension_numbers_response": told}
-    return None
-
-
-def _files(file: FileDescriptor) -> dict[str, Any]:
-    """A file with all that it needs."""
-    from grpc_reflection.v1alpha.reflection_pb2 import FileDescriptorResponse
-
-    files: dict[str, bytes] = {}
-    _collect(file, files)
-    return {"file_descriptor_response": FileDescriptorResponse(file_descriptor_proto=list(files.values()))}
-
-
-def _collect(file: FileDescriptor, files: dict[str, bytes]) -> None:
-    if file.name not in files:
-        proto = FileDescriptorProto()
-        file.CopyToProto(proto)
-        files[file.name] = proto.SerializeToString()
-        for needed in file.dependencies:
-            _collect(needed, files)

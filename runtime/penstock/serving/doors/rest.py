@@ -8,13 +8,14 @@ from urllib.parse import unquote
 
 from penstock.proto import PenstockError
 
-from .exchange import HTML, Handler, Request, Response
+from .exchange import HTML, JSON, Handler, Request, Response
 from .failures import told
 from .inference_rest import inference_door
-from .inflating import inflated
 from .pages import pages_door
+from .rest_inflating import BodyInflating
 from .routing import Router
 from .seldon_rest import seldon_door
+from .seldon_tables import GAVE_UP, PUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
 
-    from .exchange import Door
+    from .exchange import Door, Short
 
 # Different targets that are asked for again and again are few; so many at least are found by one look-up.
 _MOST_KNOWN: Final = 1024
 _LONGEST_KNOWN: Final = 256
-# What nginx counts a request as whose caller did not wait.
-_GAVE_UP: Final = "499"
+# Headers that change the answer.
+_TELLING: Final = frozenset((PUID, b"content-encoding"))
 
 
 class Found(NamedTuple):
@@ -38,6 +39,7 @@ class Found(NamedTuple):
 
     Attributes:
         wants_body: whether the body is looked at; where not, a caller that waits to send it need not.
+        short: see `exchange.Short`.
     """
 
     door: Door
@@ -48,6 +50,7 @@ class Found(NamedTuple):
     query: bytes
     arguments: tuple[str, ...]
     wants_body: bool
+    short: Short | None = None
 
 
 class Rest:
@@ -62,6 +65,7 @@ class Rest:
         self._router = router
         self._fallback = fallback
         self._metrics = metrics
+        self._inflating = BodyInflating(limits)
         self._known: dict[tuple[bytes, bytes], Found] = {}
 
     def find(self, method: bytes, target: bytes) -> Found:
@@ -92,7 +96,13 @@ class Rest:
         except PenstockError as error:
             handler = _failing(error)
             return Found(self._fallback(path), "none", handler, method, path, query, (), wants_body=False)
-        return Found(door, route.call, route.handler, method, path, query, arguments, wants_body=True)
+        short = route.short if method == "POST" and not query else None
+        return Found(door, route.call, route.handler, method, path, query, arguments, wants_body=True, short=short)
+
+    def short(self, found: Found, headers: Mapping[bytes, bytes]) -> Short | None:
+        """The short way to answer, where the headers say nothing that would be missed on it."""
+        is_plain = headers.get(b"content-type") == JSON and not _TELLING & headers.keys()
+        return found.short if is_plain else None
 
     async def answer(self, found: Found, headers: Mapping[bytes, bytes], body: bytes) -> Response:
         """Answer a request; errors are answers, too.
@@ -103,10 +113,10 @@ class Rest:
             body: complete.
         """
         started = perf_counter()
-        status = _GAVE_UP
+        status = GAVE_UP
         try:
             if b"content-encoding" in headers and found.wants_body:
-                body = inflated(body, headers[b"content-encoding"], self.limits)
+                body = await self._inflating.inflated(body, headers[b"content-encoding"])
             response = await found.handler(
                 Request(found.method, found.path, found.query, headers, body, found.arguments)
             )

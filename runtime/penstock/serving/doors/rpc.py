@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from google.protobuf.message import DecodeError, Message
-
 from penstock.proto import PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_M = TypeVar("_M", bound=Message)
+    from google.protobuf.message import Message
+
+_M = TypeVar("_M", bound="Message")
 
 
 class Call(NamedTuple):
@@ -41,6 +41,8 @@ class RpcDoor(NamedTuple):
 
 def parsed(kind: type[_M], body: bytes) -> _M:
     """The small messages, through protobuf itself; PayloadError where the bytes are none."""
+    from google.protobuf.message import DecodeError
+
     try:
         return kind.FromString(body)
     except DecodeError:

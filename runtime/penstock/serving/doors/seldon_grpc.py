@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.json_format import ParseDict
-
 from penstock.proto import (
     Message,
     read_feedback,
@@ -15,9 +12,8 @@ from penstock.proto import (
     read_message_list,
     write_message,
 )
-from penstock.proto import prediction_pb2 as pb
 
-from .rpc import RpcDoor, parsed
+from .rpc import RpcDoor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,37 +66,40 @@ class _Calls:
     def __init__(self, service: Service, settings: Settings) -> None:
         self._service = service
         self._limits = settings.limits
-        self._name = settings.name
 
     async def predict(self, call: Call) -> bytes:
         message = read_message(call.body, self._limits)
         return write_message(await self._service.predict(message, puid=_puid(call), deadline=call.deadline))
 
     async def feedback(self, call: Call) -> bytes:
-        return write_message(await self._service.feedback(read_feedback(call.body, self._limits)))
+        return write_message(await self._service.feedback(read_feedback(call.body, self._limits), call.deadline))
 
     async def aggregate(self, call: Call) -> bytes:
-        return write_message(await self._service.aggregate(read_message_list(call.body, self._limits)))
+        return write_message(await self._service.aggregate(read_message_list(call.body, self._limits), call.deadline))
 
-    def on_message(self, method: Callable[[Message], Awaitable[Message]]) -> RpcHandler:
+    def on_message(self, method: Callable[[Message, float | None], Awaitable[Message]]) -> RpcHandler:
         """A handler for a method of the service from one message to one message."""
 
         async def handler(call: Call) -> bytes:
-            return write_message(await method(_with_puid(read_message(call.body, self._limits), call)))
+            return write_message(await method(_with_puid(read_message(call.body, self._limits), call), call.deadline))
 
         return handler
 
     async def metadata(self, call: Call) -> bytes:
-        parsed(Empty, call.body)
-        return _metadata(self._service).SerializeToString()
+        # Imported when it is asked, as those below: protobuf would be a tenth of a start.
+        from .seldon_about import metadata
+
+        return metadata(self._service, call.body)
 
     async def named_metadata(self, call: Call) -> bytes:
-        parsed(pb.SeldonModelMetadataRequest, call.body)
-        return _metadata(self._service).SerializeToString()
+        from .seldon_about import named_metadata
+
+        return named_metadata(self._service, call.body)
 
     async def graph_metadata(self, call: Call) -> bytes:
-        parsed(Empty, call.body)
-        return _graph(_metadata(self._service), self._name).SerializeToString()
+        from .seldon_about import graph_metadata
+
+        return graph_metadata(self._service, call.body)
 
 
 def _puid(call: Call) -> str:
@@ -115,14 +114,3 @@ def _with_puid(message: Message, call: Call) -> Message:
     if message.meta.puid or not puid:
         return message
     return replace(message, meta=replace(message.meta, puid=puid))
-
-
-def _metadata(service: Service) -> pb.SeldonModelMetadata:
-    return ParseDict(service.metadata(), pb.SeldonModelMetadata(), ignore_unknown_fields=True)
-
-
-def _graph(metadata: pb.SeldonModelMetadata, name: str) -> pb.SeldonGraphMetadata:
-    """A graph of this one model."""
-    graph = pb.SeldonGraphMetadata(name=name, inputs=metadata.inputs, outputs=metadata.outputs)
-    graph.models[metadata.name or name].CopyFrom(metadata)
-    return graph

@@ -19,6 +19,7 @@ from penstock.proto.jsontext import dumps
 from .exchange import HTML, JSON, Door, Response, Route
 from .failures import info
 from .seldon_bodies import json_of
+from .seldon_tables import DOOR, PUID, short_way
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from .exchange import Handler, Request
 
-_PUID = b"seldon-puid"
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("POST", "GET")
 # Where a service can be: by itself, behind Seldon's ingress or behind a gateway that puts names before the path
 # (here any name will do); each with the path of its predictions there.
@@ -46,20 +46,21 @@ _PLACES = {
 def seldon_door(service: Service, settings: Settings) -> Door:
     """The routes of Seldon's wrapper and of the gateways that stand before it."""
     calls = _Calls(service, settings.limits)
+    short = short_way(service, settings, _plain_failure)
     transform_input = calls.on_message(service.transform_input)
     transform_output = calls.on_message(service.transform_output)
     routes = [
         route
         for prefix, predictions in _PLACES.items()
         for route in (
-            Route(_POST, f"{prefix}{predictions}", "predict", calls.predict),
+            Route(_POST, f"{prefix}{predictions}", "predict", calls.predict, short),
             Route(_POST, f"{prefix}/feedback", "feedback", calls.feedback),
             Route(_GET, f"{prefix}/health/status", "health", calls.health),
             Route(_GET, f"{prefix}/metadata", "metadata", calls.metadata),
         )
     ]
     routes += [
-        Route(_BOTH, "/predict", "predict", calls.predict),
+        Route(_BOTH, "/predict", "predict", calls.predict, short),
         Route(_BOTH, "/send-feedback", "feedback", calls.feedback),
         Route(_BOTH, "/transform-input", "transform_input", transform_input),
         Route(_BOTH, "/transform-output", "transform_output", transform_output),
@@ -69,7 +70,7 @@ def seldon_door(service: Service, settings: Settings) -> Door:
         Route(_GET, "/health/status", "health", calls.health),
         Route(_GET, "/metadata", "metadata", calls.metadata),
     ]
-    return Door("seldon-rest", routes, failure)
+    return Door(DOOR, routes, failure)
 
 
 class _Calls:
@@ -80,7 +81,7 @@ class _Calls:
         self._limits = limits
 
     async def predict(self, request: Request) -> Response:
-        puid = _puid(request) if _PUID in request.headers else ""
+        puid = _puid(request) if PUID in request.headers else ""
         return _answer(await self._service.predict(self._message(request), puid=puid))
 
     async def feedback(self, request: Request) -> Response:
@@ -116,7 +117,7 @@ class _Calls:
 
 
 def _puid(request: Request) -> str:
-    return request.headers.get(_PUID, b"").decode("latin-1")
+    return request.headers.get(PUID, b"").decode("latin-1")
 
 
 def _with_puid(message: Message, request: Request) -> Message:
@@ -132,13 +133,21 @@ def _answer(message: Message) -> Response:
 
 def _puid_header(puid: str) -> tuple[tuple[bytes, bytes], ...]:
     # Only what a header can hold: a puid out of a body may have line ends in it.
-    return ((_PUID, puid.encode()),) if puid.isascii() and puid.isprintable() and puid else ()
+    return ((PUID, puid.encode()),) if puid.isascii() and puid.isprintable() and puid else ()
 
 
 def failure(error: PenstockError, request: Request) -> Response:
     """Seldon's error envelope; the real status is the HTTP status."""
+    return _envelope(error, _puid_header(_puid(request)))
+
+
+def _plain_failure(error: PenstockError) -> Response:
+    return _envelope(error, ())
+
+
+def _envelope(error: PenstockError, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
     status = Status(-1, info(error), error.seldon_reason, failure=True)
     body: dict[str, Json] = {
         "status": {"code": status.code, "info": status.info, "reason": status.reason, "status": int(status.failure)}
     }
-    return Response(dumps(body), error.http_status, headers=_puid_header(_puid(request)))
+    return Response(dumps(body), error.http_status, headers=headers)

@@ -13,6 +13,7 @@ import numpy as np
 
 from penstock.proto import ConversionError, Kind, Payload, convert
 from penstock.proto.arrays import float64_of, is_number, nested_of
+from penstock.proto.jsontable import write_numbers, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,13 +26,14 @@ _EXACT = 1 << 53
 class Outputs:
     """What one run gave; the requests that shared it share its table, and take their rows of it."""
 
-    __slots__ = ("_arrays", "_classes", "_doubles", "_table", "_tried")
+    __slots__ = ("_arrays", "_classes", "_doubles", "_table", "_texts", "_tried")
 
     def __init__(self, arrays: Mapping[str, Array], classes: Mapping[str, Sequence[str]]) -> None:
         self._arrays = arrays
         self._classes = classes
         self._table: tuple[Array, tuple[str, ...]] | None = None
         self._doubles: Array | None = None
+        self._texts: tuple[tuple[str, ...], list[bytes], int] | None = None
         self._tried = False
 
     def arrays(self, rows: slice | None) -> Mapping[str, Array]:
@@ -68,6 +70,27 @@ class Outputs:
             self._doubles = float64_of(self._table[0], "the answer")
         assert self._table is not None  # noqa: S101  (there are doubles of it)
         return self._doubles[rows], self._table[1]
+
+    def text(self, rows: slice | None, kind: Kind) -> bytes:
+        """The JSON of a reply up to its meta, as `jsontable.write_table`; all requests of the run share its numbers.
+
+        Returns:
+            nothing where they are no table of finite floats with names.
+        """
+        if self._texts is None:
+            self._texts = _texts(*self.numbers(None if rows is None else slice(None)))
+        names, texts, columns = self._texts
+        if not names:
+            return b""
+        return write_table(kind, names, texts if rows is None else texts[rows], columns)
+
+
+def _texts(array: Array, names: tuple[str, ...]) -> tuple[tuple[str, ...], list[bytes], int]:
+    """Column names, the text of each row, and how many columns there are; no names where there is no such text."""
+    if array.dtype != np.float64 or array.ndim != 2 or not array.size:
+        return (), [], 0
+    text = write_numbers(array)
+    return (names, text[2:-2].split(b"],["), array.shape[1]) if text else ((), [], 0)
 
 
 def payload_of_outputs(outputs: Outputs, rows: slice | None, asked: Kind, output: Kind | None) -> Payload:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.proto import ModelInputError
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One input.
 
     Attributes:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.json_format import ParseDict, ParseError
-
-from penstock.proto import prediction_pb2 as pb
-from penstock.proto.inference import DTYPES
+from penstock.proto.inference import dtypes
 from penstock.serving.failures import BadMetadata
 
 from .model import TensorSpec
@@ -25,9 +22,14 @@ def checked(told: Any, defaults: dict[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(told, dict):
         raise BadMetadata(f"init_metadata of the model returned a {type(told).__name__}, not a dict")
+    # Imported for a model that tells some: a start should be short.
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    from penstock.proto.prediction_pb2 import SeldonModelMetadata
+
     metadata = {**defaults, **plain(told)}
     try:
-        ParseDict(metadata, pb.SeldonModelMetadata(), ignore_unknown_fields=True)
+        ParseDict(metadata, SeldonModelMetadata(), ignore_unknown_fields=True)
     except ParseError as error:
         raise BadMetadata(f"init_metadata of the model is no Seldon metadata: {error}") from None
     return metadata
@@ -38,5 +40,5 @@ def tensors_of(described: Iterable[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(one["name"], one["datatype"], tuple(int(size) for size in one.get("shape", ())))
         for one in described
-        if one.get("name") and one.get("datatype") in DTYPES
+        if one.get("name") and one.get("datatype") in dtypes()
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from penstock.proto import Feedback, Kind, Message, Metric, Payload
     from penstock.proto.inference import Tensor
+    from penstock.proto.payload import Array
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """An input or output of a model.
 
     Attributes:
@@ -73,6 +73,7 @@ class Model(Protocol):
         inputs: what it takes, where that is known.
         outputs: what it gives, where that is known.
         inline: whether short runs may happen in the event loop; never true for foreign code.
+        tables: the short way for a table of numbers; None where the model takes more than one, or has a way of its own.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Model(Protocol):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inline: bool
+    tables: Tables | None
 
     @property
     def unit(self) -> Unit:
@@ -103,6 +105,16 @@ class Model(Protocol):
 
     def metadata(self) -> dict[str, Any]:
         """Seldon's model metadata: name, versions, platform, inputs, outputs, custom."""
+
+
+class Tables(Protocol):
+    """The short way through a `Model` for what almost everyone asks; it gives what `predict` and `reply` give."""
+
+    def table(self, numbers: Array) -> Work:
+        """Check a table of doubles, [rows, columns]; ModelInputError where the model does not take it."""
+
+    def table_text(self, answer: Answer, kind: Kind) -> bytes:
+        """The JSON of a reply up to its meta, as `jsontable.write_table`; nothing where only the long way has one."""
 
 
 class Unit(Protocol):

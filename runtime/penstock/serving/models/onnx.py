@@ -12,7 +12,6 @@ from .datatypes import element_of
 from .inputs import Input
 from .model import TensorSpec
 from .outputs import output_of, sizes_of
-from .packed import packed
 from .tensor_model import TensorModel
 
 if TYPE_CHECKING:
@@ -62,7 +61,11 @@ def _session(path: Path, settings: Settings) -> onnxruntime.InferenceSession:
         options.log_severity_level = _FATAL_ONLY
         return onnxruntime.InferenceSession(file, options, providers=onnxruntime.get_available_providers())
 
-    file = path if settings.shared is None else packed(path, settings.shared, load)
+    file = path
+    if settings.shared is not None:
+        from .packed import packed
+
+        file = packed(path, settings.shared, load)
     try:
         return load(file, onnxruntime.SessionOptions())
     except Exception as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One output.
 
     Attributes:
@@ -44,7 +42,7 @@ class Output:
         if self.dtype is None or not value:
             return self
         classes = tuple(str(key) for key in value[0])
-        return replace(self, spec=replace(self.spec, shape=(-1, len(classes))), classes=classes)
+        return self._replace(spec=self.spec._replace(shape=(-1, len(classes))), classes=classes)
 
 
 def output_of(name: str, declared: str, shape: Sequence[Any]) -> Output:

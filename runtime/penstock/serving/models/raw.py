@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import Message as ProtobufMessage
-
 from penstock.proto import (
     Feedback,
     Message,
@@ -29,6 +27,8 @@ from .returned import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from google.protobuf.message import Message as ProtobufMessage
+
     Asked = Message | Feedback | Sequence[Message]
 
 
@@ -43,6 +43,9 @@ def raw_call(method: Callable[..., Any]) -> Callable[[Asked], Message]:
 
 
 def _protobuf_class(method: Callable[..., Any]) -> type[ProtobufMessage] | None:
+    # Imported for a model with such a method, here and below: a start should be short.
+    from google.protobuf.message import Message as ProtobufMessage
+
     try:
         parameters = list(inspect.signature(method, eval_str=True).parameters.values())
     except (ValueError, NameError, TypeError):
@@ -72,6 +75,8 @@ def _as_dict(asked: Asked) -> dict[str, Any]:
 
 
 def _reply(result: Any) -> Message:
+    from google.protobuf.message import Message as ProtobufMessage
+
     try:
         if isinstance(result, Message):
             return result

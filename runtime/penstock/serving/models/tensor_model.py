@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.serving.settings import Settings
 
     from .inputs import Input
+    from .model import Tables
     from .outputs import Output
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class TensorModel:
         self._inputs = inputs
         self._outputs = outputs
         self._given = [one.spec.name for one in outputs]
+        self.tables: Tables | None = self if len(inputs) == 1 else None
         self._batchable = settings.max_batch > 1 and open_rows
         self._warm_up(path)
         self.inputs = tuple(one.spec for one in self._inputs)
@@ -89,6 +91,10 @@ class TensorModel:
             return work_of_one(self._inputs[0], payload.value, batchable=self._batchable)
         return work_of(self._inputs, arrays_of(payload, self._inputs, self._limits), batchable=self._batchable)
 
+    def table(self, numbers: Array) -> Work:
+        """Check a table."""
+        return work_of_one(self._inputs[0], numbers, batchable=self._batchable)
+
     def infer(self, inputs: Sequence[Tensor]) -> Work:
         """Check the tensors of an Open Inference request."""
         if len(inputs) == len(self._inputs) == 1 and inputs[0].name == self._inputs[0].spec.name:
@@ -113,6 +119,12 @@ class TensorModel:
             raise PayloadError("the message has no payload for the model", code="EMPTY_MESSAGE")
         outputs, rows = answer.value
         return payload_of_outputs(outputs, rows, asked.kind, output)
+
+    def table_text(self, answer: Answer, kind: Kind) -> bytes:
+        """The outputs as the JSON of a reply up to its meta, where they are one table of floats."""
+        outputs, rows = answer.value
+        text: bytes = outputs.text(rows, kind)
+        return text
 
     def tensors(self, answer: Answer) -> list[Tensor]:
         """The outputs as they are."""

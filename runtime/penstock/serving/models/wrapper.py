@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from penstock.proto.payload import Array
     from penstock.serving.settings import Settings
 
+    from .model import Tables
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ class PythonModel:
 
     platform = "python"
     inline = False
+    tables: Tables | None = None
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Import, make and load the class.

@@ -44,6 +44,11 @@ class Told:
     families: list[Family]
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """From the parent: are you there? From a worker: yes."""
+
+
 class Channel:
     """One end; messages arrive whole and in order."""
 

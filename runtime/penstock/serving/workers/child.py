@@ -21,7 +21,7 @@ from penstock.serving.lifecycle import settle
 from penstock.serving.process import run_until
 from penstock.serving.service import Service
 
-from .channel import Asked, Channel, Failed, Ready, Told
+from .channel import Asked, Beat, Channel, Failed, Ready, Told
 from .handing import Taker
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class Work:
         model = self._service.model
         self._channel.send(Ready(About(model.name, model.version, model.platform)))
         while (message := await self._channel.receive()) is not None:
-            if isinstance(message, Asked):
+            if isinstance(message, Beat):
+                self._channel.send(message)
+            elif isinstance(message, Asked):
                 self._channel.send(Told(message.number, list(self._service.metrics.families())))
             elif isinstance(message, Told):
                 self._answer(message.number, message.families)

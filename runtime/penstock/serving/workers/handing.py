@@ -27,12 +27,14 @@ class Hand:
 
     Attributes:
         open: connections that the worker has now.
+        is_quiet: whether it was asked whether it is there, and has not answered.
     """
 
     def __init__(self, end: socket.socket) -> None:
         end.settimeout(0)
         self._end = end
         self.open = 0
+        self.is_quiet = False
 
     def give(self, connection: socket.socket) -> bool:
         """Whether the worker got it; not where it does not keep up, or has ended."""
@@ -56,7 +58,7 @@ class Hand:
 
 
 async def accept(listener: socket.socket, hands: Callable[[], list[Hand]]) -> NoReturn:
-    """Accept connections and give each to the worker that has the fewest, until cancelled.
+    """Accept connections and give each to the worker that has the fewest of those that answer, until cancelled.
 
     While there is no worker, connections wait.
     """
@@ -76,7 +78,7 @@ async def accept(listener: socket.socket, hands: Callable[[], list[Hand]]) -> No
 def _gave(connection: socket.socket, hands: list[Hand]) -> bool:
     for hand in hands:
         hand.count()
-    return any(hand.give(connection) for hand in sorted(hands, key=lambda one: one.open))
+    return any(hand.give(connection) for hand in sorted(hands, key=lambda one: (one.is_quiet, one.open)))
 
 
 class Taker:

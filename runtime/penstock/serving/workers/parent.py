@@ -13,6 +13,7 @@ from penstock.serving.about import Reachable
 from penstock.serving.sockets import addresses, bind
 
 from .handing import accept
+from .heartbeat import hung
 from .numbers import Numbers
 from .sharing import sharing
 from .worker import Worker
@@ -128,7 +129,11 @@ class Fleet:
         wait = _FIRST_WAIT
         while True:
             worker, began = self._workers[name], loop.time()
-            code = await worker.ended(self._numbers.all)
+            watching = asyncio.create_task(self._watch(name, worker))
+            try:
+                code = await worker.ended(self._numbers.all)
+            finally:
+                watching.cancel()
             del self._workers[name]
             self._numbers.retire(name)
             worker.close()
@@ -136,6 +141,15 @@ class Fleet:
             _log.error("worker %s (process %d) %s; the next in %.1f s", name, worker.pid, _ending(code), wait)
             await asyncio.sleep(wait)
             wait = await self._restart(name, wait)
+
+    async def _watch(self, name: str, worker: Worker) -> None:
+        """Kill a worker that lives and does not answer."""
+        # Within the deadline, a run of the model may hold up the event loop where such runs have been short so far.
+        seconds = self._settings.deadline + self._settings.worker_timeout
+        if self._settings.worker_timeout:
+            await hung(worker, seconds)
+            _log.error("worker %s (process %d) has not answered for %g s, and is killed", name, worker.pid, seconds)
+            worker.kill()
 
     async def _restart(self, name: str, wait: float) -> float:
         """Try until it is there; return the seconds that the last try had waited."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.proto import ServiceError
 
-from .channel import Asked, Channel, Failed, Ready, Told
+from .channel import Asked, Beat, Channel, Failed, Ready, Told
 from .handing import Hand
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ class Worker:
 
     Attributes:
         hand: gives it connections.
+        has_spoken: whether it has said anything since the last `beat`.
     """
 
     def __init__(self, process: Process, channel: Channel, hand: Hand) -> None:
         self.hand = hand
+        self.has_spoken = True
         self._process = process
         self._channel = channel
         self._numbers = count(1)
@@ -79,6 +81,7 @@ class Worker:
         """Answer its questions until it has ended; return its exit code, below 0 the signal that killed it."""
         async with asyncio.TaskGroup() as answers:
             while (message := await self._channel.receive()) is not None:
+                self.has_spoken = True
                 if isinstance(message, Asked):
                     answers.create_task(self._answer(message.number, all_numbers))
                 elif isinstance(message, Told):
@@ -103,6 +106,11 @@ class Worker:
         finally:
             self._asked.pop(number, None)
 
+    def beat(self) -> None:
+        """Ask whether it is there; `has_spoken` will tell."""
+        self.has_spoken = False
+        self._channel.send(Beat())
+
     async def stop(self, grace: float) -> None:
         """Have it answer what is in flight and end; kill it where that takes more than ``grace`` seconds."""
         self._signal(signal.SIGTERM)
@@ -110,9 +118,13 @@ class Worker:
             async with asyncio.timeout(grace):
                 await self._process.wait()
         except TimeoutError:
-            self._signal(signal.SIGKILL)
+            self.kill()
             await self._process.wait()
         self.close()
+
+    def kill(self) -> None:
+        """End it, now."""
+        self._signal(signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of the sockets to it."""
