@@ -200,6 +200,8 @@ def _ray(at: Site) -> Launch:
     # Its sockets' paths have to be short.
     command = [_python("ray"), str(_PROGRAMS / "ray_server.py"), str(at.model), str(at.http), str(at.folder)]
     variables = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    # Below `uv run` its workers would be run by uv as well, in a copy of the folder, which has no project.
+    variables["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     # One of its parts gives up when another is not there within 15 s, and on one core it is not.
     return Launch(command, variables | {"RAY_raylet_start_wait_time_s": str(_SECONDS)}, starts_on_all_cores=True)
 

@@ -105,7 +105,8 @@ def _h2load(aim: Aim, seconds: float, prefix: Sequence[str], folder: Path) -> Lo
     (folder / "body").write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
     connections = min(_CONNECTIONS, aim.callers)
     command = [*prefix, "h2load", "-t", "1", "-c", str(connections), "-m", str(aim.callers // connections)]
-    command += ["-D", f"{seconds:g}", "-d", str(folder / "body"), "--log-file", str(folder / "log")]
+    # h2load takes no fractions.
+    command += ["-D", f"{round(seconds * 1000)}ms", "-d", str(folder / "body"), "--log-file", str(folder / "log")]
     command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
     output, cpu = _run([*command, f"http://{aim.server.grpc}{aim.question.path}"], seconds, {})
     done, failed = _number(output, r"(\d+) done"), _number(output, r"(\d+) failed")
