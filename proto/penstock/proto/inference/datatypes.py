@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BYTES = "BYTES"
 
 _SIZE = Struct("<I")
+# Bytes up to which a copy costs less than a view.
+_SMALL = 1 << 14
 
 
 @cache
@@ -134,7 +136,7 @@ def _truncated(where: str, count: int) -> PayloadError:
 
 
 def pack(array: Array) -> memoryview | bytes:
-    """The raw bytes of an array; no copy where it is contiguous already."""
+    """The raw bytes of an array; no copy of a large one that is contiguous already."""
     if array.dtype.kind in "OSU":
         parts: list[bytes] = []
         for element in byte_elements(array):
@@ -142,6 +144,8 @@ def pack(array: Array) -> memoryview | bytes:
         return b"".join(parts)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
+    if array.nbytes <= _SMALL:
+        return array.tobytes()
     little = np.ascontiguousarray(array)
     # Through uint8, because ml_dtypes' types offer no buffer of their own.
     return little.reshape(-1).view(np.uint8).data

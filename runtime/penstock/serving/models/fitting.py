@@ -51,8 +51,8 @@ def joined(parts: Sequence[Array], dtype: np.dtype[Any], where: str) -> Array:
     Raises:
         ModelInputError: a number is too large for the floats of the model.
     """
-    if len(parts) == 1 and parts[0].dtype == dtype:
-        return parts[0]
+    if all(part.dtype == dtype for part in parts):
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
     try:
         with np.errstate(over="raise"):
             # Unsafe, as `fit` has seen to what may become what.
