@@ -123,7 +123,7 @@ def test_units(http: httpx.Client) -> None:
 
 
 def test_calls_that_the_model_has_not(serve: Callable[..., Served]) -> None:
-    with httpx.Client(base_url=serve("golden").http) as http:
+    with httpx.Client(base_url=serve("golden").http, timeout=60) as http:
         assert failure(http.post("/route", json=ROWS))[0] == 400
         assert failure(http.post("/aggregate", json={"seldonMessages": [ROWS]}))[0] == 400
 
@@ -193,7 +193,7 @@ def test_deadline(serve: Callable[..., Served], gate: Gate) -> None:
 def small(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
     from penstock.proto import Limits
 
-    with httpx.Client(base_url=serve("units", limits=Limits(message_bytes=100_000)).http) as http:
+    with httpx.Client(base_url=serve("units", limits=Limits(message_bytes=100_000)).http, timeout=60) as http:
         yield http
 
 
