@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.deploy.ports import free_port
 from penstock.proto import SetupError, Unavailable
 from penstock.streams.engine import worker as worker_of
 
@@ -253,6 +253,5 @@ async def test_topics_are_created_with_the_partitions_of_the_source(case: Case, 
 
 
 def nobody() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A port of this machine that nobody listens on, nor connects from."""
+    return free_port()
