@@ -74,7 +74,7 @@ def answered(cluster: Cluster, topic: str) -> Counter[int]:
 
 
 @on_both_engines
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_two_kills_in_50000_records_lose_none(
     case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
