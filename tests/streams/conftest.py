@@ -64,6 +64,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 _PATIENCE = 120.0
 
 
+# At most so many rows a second, on however fast a machine: a worker that is to be hit in the middle of its work must
+# still have some when it is hit, and a look at what it has done takes up to a second.
+PACED = MODEL.replace("        return X.sum", "        time.sleep(len(X) / 5000)\n        return X.sum")
+
+
+@pytest.fixture(scope="session")
+def paced(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same model at a bounded pace, as a line of ``[service]``."""
+    folder = tmp_path_factory.mktemp("models") / "paced"
+    folder.mkdir()
+    (folder / "SeldonWrapper.py").write_text(PACED)
+    return f'model = "{folder}"'
+
+
 async def until(condition: Callable[[], bool], within: float = _PATIENCE) -> None:
     ends = time.monotonic() + within
     while not await asyncio.to_thread(condition):

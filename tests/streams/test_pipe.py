@@ -76,7 +76,8 @@ async def test_memory_is_bounded_by_bytes_too(case: Case, working: Callable[...,
         assert 0 < counted(case, worker, "records_total") <= 70
 
 
-async def test_a_worker_taken_for_dead_writes_nothing_and_joins_anew(case: Case, tmp_path: Path) -> None:
+async def test_a_worker_taken_for_dead_writes_nothing_and_joins_anew(case: Case, paced: str, tmp_path: Path) -> None:
+    case.service = paced
     spec, logs = case.file(extra="[batch]\nrecords = 32"), [tmp_path / "first.log", tmp_path / "second.log"]
     await fill(case.cluster, case.source, 3, range(20_000))
     with program(spec, logs[0]) as first:

@@ -76,9 +76,10 @@ def answered(cluster: Cluster, topic: str) -> Counter[int]:
 @on_both_engines
 @pytest.mark.timeout(600)
 async def test_two_kills_in_50000_records_lose_none(
-    case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
+    case: Case, paced: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    # Small batches make a fast engine slow enough to be killed in the middle, and often in a commit.
+    # Small batches, so that it is often killed in a commit.
+    case.service = paced
     spec, log = case.file(extra="[batch]\nrecords = 32"), tmp_path / "worker.log"
     await fill(case.cluster, case.source, 3, range(RECORDS))
     for part in (RECORDS // 4, RECORDS // 2):
@@ -101,8 +102,9 @@ async def test_two_kills_in_50000_records_lose_none(
 
 
 @on_each_engine
-async def test_a_stop_leaves_nothing_to_do_twice(case: Case, tmp_path: Path) -> None:
-    # Small batches, for the reason above; all that are in hand are less than there is: they are finished.
+async def test_a_stop_leaves_nothing_to_do_twice(case: Case, paced: str, tmp_path: Path) -> None:
+    # Small batches: all that are in hand are less than there is. They are finished.
+    case.service = paced
     spec, log = case.file(extra="[batch]\nrecords = 32"), tmp_path / "worker.log"
     await fill(case.cluster, case.source, 3, range(40_000))
     with program(spec, log) as worker:
