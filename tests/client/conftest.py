@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+
+from penstock.deploy import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class Seen:
     always: Callable[..., Any] | None = None
     arrived: threading.Event = field(default_factory=threading.Event)
     connections: int = 0
+    hung_up: int = 0  # connections that the server has closed
 
     def next(self, path: str, headers: dict[str, str], body: bytes) -> Callable[..., Any] | None:
         self.calls.append((path, headers, body))
@@ -114,6 +116,10 @@ class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
     seen: Seen
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.seen.hung_up += 1
 
     def handle_error(self, *_: Any) -> None:  # a client that hangs up is what many tests are about
         pass
@@ -229,6 +235,4 @@ def _starter(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()

@@ -8,11 +8,13 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 
 from penstock.client import AsyncClient, Client, Retries, Tls, _engines
@@ -131,9 +133,12 @@ async def test_a_call_whose_connection_ends_is_repeated_but_a_feedback_is_not() 
 
 
 async def test_closing_fails_what_is_under_way_on_an_old_connection_too() -> None:
+    asked = threading.Event()
+
     def goes(conversation: Conversation) -> None:
         conversation.greet()
         conversation.next()
+        asked.set()
         conversation.next()
         conversation.say(frames.goaway(1, Code.NO_ERROR))  # the first may still be answered, the second not
         conversation.next(-1)
@@ -142,14 +147,15 @@ async def test_closing_fails_what_is_under_way_on_an_old_connection_too() -> Non
         client = Client(server.address, deadline=60)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(client.predict, "x")
-            await asyncio.sleep(0.2)
+            assert await asyncio.to_thread(asked.wait, 60)
             assert (await asyncio.to_thread(client.predict, "y")).value == "hi"
             client.close()
             with pytest.raises(ServiceError, match="is closed"):
                 await asyncio.wrap_future(waiting)
         client_of_tasks = AsyncClient(server.address, deadline=60)
+        asked.clear()
         task = asyncio.create_task(client_of_tasks.predict("x"))
-        await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(asked.wait, 60)
         assert (await client_of_tasks.predict("y")).value == "hi"
         await client_of_tasks.close()
         with pytest.raises(ServiceError, match="is closed"):
@@ -162,18 +168,18 @@ async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> No
         client = Client(address, deadline=2)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(client.predict, "x")
-            await asyncio.sleep(0.2)
-            client.close()
-            assert not waiting.done()
-            with pytest.raises((ServiceError, DeadlineExceeded)):
-                await asyncio.wrap_future(waiting)
+            with (await asyncio.to_thread(listener.accept))[0]:
+                client.close()
+                assert not waiting.done()
+                with pytest.raises((ServiceError, DeadlineExceeded)):
+                    await asyncio.wrap_future(waiting)
         client_of_tasks = AsyncClient(address, deadline=2)
         task = asyncio.create_task(client_of_tasks.predict("x"))
-        await asyncio.sleep(0.2)
-        await client_of_tasks.close()
-        assert not task.done()
-        with pytest.raises((ServiceError, DeadlineExceeded)):
-            await task
+        with (await asyncio.to_thread(listener.accept))[0]:
+            await client_of_tasks.close()
+            assert not task.done()
+            with pytest.raises((ServiceError, DeadlineExceeded)):
+                await task
 
 
 async def test_a_connection_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +219,14 @@ def test_a_service_that_was_started_anew_between_two_calls(start_grpc: Callable[
             server = start_grpc(free_port)
             assert client.predict("x").value == "x"
             server.stop()
-            time.sleep(0.05)
+            while is_connected(free_port):  # what the server closes is not closed here in the same moment
+                time.sleep(0.01)
+
+
+def is_connected(port: int) -> bool:
+    """Whether this process has a connection to the port that nobody has closed."""
+    there = psutil.Process().net_connections("tcp")
+    return any(each.raddr and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED for each in there)
 
 
 async def test_tasks_that_give_up_leave_nothing_behind(grpc_echo: Any) -> None:

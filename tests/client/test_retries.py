@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import subprocess
 import sys
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEVER = Retries(attempts=1)
+PATIENT = Retries(attempts=1000)  # as long as the deadline lets: a service may take long to start
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.01)
 
 
 def refuses(status: str, details: str, *trailers: tuple[str, str]) -> Callable[..., Any]:
@@ -123,9 +132,10 @@ def test_a_wait_that_is_longer_than_the_deadline_is_not_begun(rest_echo: Any) ->
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_a_service_that_comes_late_is_reached(free_port: int, scheme: str, start_grpc: Any, start_rest: Any) -> None:
     start = start_grpc if scheme == "grpc" else start_rest
-    with Client(f"{scheme}://127.0.0.1:{free_port}", deadline=60) as client, ThreadPoolExecutor(1) as pool:
+    address = f"{scheme}://127.0.0.1:{free_port}"
+    with Client(address, deadline=60, retries=PATIENT) as client, ThreadPoolExecutor(1) as pool:
         with pytest.raises(Unavailable):
-            Client(f"{scheme}://127.0.0.1:{free_port}", retries=NEVER).predict("x")
+            Client(address, retries=NEVER).predict("x")
         answer = pool.submit(client.predict, "x", deadline=60)
         time.sleep(0.4)
         server = start(free_port)
@@ -138,7 +148,7 @@ async def test_a_service_that_comes_late_is_reached_async(
     free_port: int, scheme: str, start_grpc: Any, start_rest: Any
 ) -> None:
     start = start_grpc if scheme == "grpc" else start_rest
-    async with AsyncClient(f"{scheme}://127.0.0.1:{free_port}", deadline=60) as client:
+    async with AsyncClient(f"{scheme}://127.0.0.1:{free_port}", deadline=60, retries=PATIENT) as client:
         answer = asyncio.create_task(client.predict("x"))
         await asyncio.sleep(0.4)
         start(free_port)
@@ -169,8 +179,8 @@ def process(make: str, port: int, *, mute: bool = False) -> subprocess.Popen[byt
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_a_service_killed_in_the_middle_of_a_call(free_port: int, scheme: str) -> None:
     make = "grpc_server" if scheme == "grpc" else "rest_server"
-    first = process(make, free_port, mute=True)
-    with Client(f"{scheme}://127.0.0.1:{free_port}", deadline=60) as client, ThreadPoolExecutor(1) as pool:
+    first, address = process(make, free_port, mute=True), f"{scheme}://127.0.0.1:{free_port}"
+    with Client(address, deadline=60, retries=PATIENT) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.predict, np.array([[1.0, 2.0]]))
         time.sleep(0.3)
         assert not answer.done()
@@ -184,7 +194,7 @@ def test_a_service_killed_in_the_middle_of_a_call(free_port: int, scheme: str) -
 
 def test_feedback_is_only_repeated_where_it_was_not_seen(free_port: int, start_grpc: Any, rest_echo: Any) -> None:
     # Refused by the service itself, or never connected: repeated.
-    with Client(f"grpc://127.0.0.1:{free_port}", deadline=60) as client, ThreadPoolExecutor(1) as pool:
+    with Client(f"grpc://127.0.0.1:{free_port}", deadline=60, retries=PATIENT) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.feedback, request="x", reward=1.0)
         time.sleep(0.2)
         server = start_grpc(free_port)
@@ -250,9 +260,9 @@ def drip(head: bytes) -> tuple[socket.socket, threading.Event]:
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_reply_in_drops_does_not_stretch_the_deadline(head: bytes, is_async: bool) -> None:
     listener, over = drip(head)
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    address, deadline = f"http://127.0.0.1:{listener.getsockname()[1]}", 1.0
     with listener:
-        client = AsyncClient(address, deadline=0.3) if is_async else Client(address, deadline=0.3)
+        client = AsyncClient(address, deadline=deadline) if is_async else Client(address, deadline=deadline)
         with pytest.raises(DeadlineExceeded):
             asyncio.run(client.predict("x")) if isinstance(client, AsyncClient) else client.predict("x")
         # The server only stops because the client has hung up.
@@ -269,11 +279,15 @@ def test_the_deadline_bounds_all_attempts(grpc_echo: Any, rest_echo: Any, scheme
         pytest.raises((Unavailable, DeadlineExceeded)),
     ):
         client.predict("x")
-    time.sleep(0.1)  # the last one may still be on its way in there
+    # The last one may still be on its way in there; if it were not the last, it would be quiet for no half a second.
+    until(lambda: is_quiet(server))
+    assert 3 < len(server.seen.calls) < 1_000
+
+
+def is_quiet(server: Any) -> bool:
     calls = len(server.seen.calls)
-    assert 3 < calls < 1_000
-    time.sleep(0.1)
-    assert len(server.seen.calls) == calls
+    time.sleep(0.5)
+    return len(server.seen.calls) == calls
 
 
 def held(release: threading.Event, then: Callable[..., Any]) -> Callable[..., Any]:
@@ -352,19 +366,23 @@ def hangs_up(handler: Any, body: bytes) -> None:
     handler.close_connection = True
 
 
+def has_hung_up(server: Any, times: int) -> bool:
+    return bool(server.seen.hung_up == times)
+
+
 def test_a_connection_that_was_closed_meanwhile_is_not_used(rest_echo: Any) -> None:
     rest_echo.seen.always = hangs_up
     with Client(rest_echo.address, retries=NEVER) as client:
-        for _ in range(3):
+        for number in range(1, 4):
             assert client.predict("x").value == "x"
-            time.sleep(0.05)
+            until(functools.partial(has_hung_up, rest_echo, number))
     assert rest_echo.seen.connections == 3
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_used_async(rest_echo: Any) -> None:
     rest_echo.seen.always = hangs_up
     async with AsyncClient(rest_echo.address, retries=NEVER) as client:
-        for _ in range(3):
+        for number in range(1, 4):
             assert (await client.predict("x")).value == "x"
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(until, functools.partial(has_hung_up, rest_echo, number))
     assert rest_echo.seen.connections == 3

@@ -28,6 +28,27 @@ class Served:
     service: Any
 
 
+@dataclass(frozen=True)
+class Gate:
+    """Holds the model of `units` for as long as a test wants: asked with ``text``, it answers once the gate is open."""
+
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return f"until {self.path}"
+
+    def open(self) -> None:
+        self.path.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    gate = Gate(tmp_path / "open")
+    yield gate
+    gate.open()
+
+
 @contextmanager
 def served(settings: Settings) -> Iterator[Served]:
     ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, Served]] = Future()

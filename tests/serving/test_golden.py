@@ -56,7 +56,7 @@ def service(serve: Callable[..., Served]) -> Served:
 
 @pytest.fixture(scope="module")
 def http(service: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.http) as client:
+    with httpx.Client(base_url=service.http, timeout=60) as client:
         yield client
 
 

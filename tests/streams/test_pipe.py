@@ -62,8 +62,8 @@ async def test_a_long_topic_does_not_fill_the_memory_while_the_service_is_away(
     case.service = f'address = "grpc://127.0.0.1:{nobody()}"'
     await fill(case.cluster, case.source, 3, range(5_000))
     async with working(case.spec(extra="[batch]\nrecords = 50")) as worker:
-        await until(lambda: counted(case, worker, "waits_total") > 3)
-        assert 50 < counted(case, worker, "records_total") <= 16 * 50
+        await until(lambda: counted(case, worker, "waits_total") > 3 and counted(case, worker, "records_total") > 50)
+        assert counted(case, worker, "records_total") <= 16 * 50
 
 
 async def test_memory_is_bounded_by_bytes_too(case: Case, working: Callable[..., Any]) -> None:
@@ -76,7 +76,8 @@ async def test_memory_is_bounded_by_bytes_too(case: Case, working: Callable[...,
         assert 0 < counted(case, worker, "records_total") <= 70
 
 
-async def test_a_worker_taken_for_dead_writes_nothing_and_joins_anew(case: Case, tmp_path: Path) -> None:
+async def test_a_worker_taken_for_dead_writes_nothing_and_joins_anew(case: Case, paced: str, tmp_path: Path) -> None:
+    case.service = paced
     spec, logs = case.file(extra="[batch]\nrecords = 32"), [tmp_path / "first.log", tmp_path / "second.log"]
     await fill(case.cluster, case.source, 3, range(20_000))
     with program(spec, logs[0]) as first:
@@ -122,7 +123,8 @@ async def test_a_producer_that_never_returns_is_replaced(
     try:
         async with working(case.spec()) as worker:
             await case.outcome(100)
-            assert counted(case, worker, "rejoined_total") == 1
+            # More than once where another one was not ready in 5 s, either: as on a machine with other work.
+            assert counted(case, worker, "rejoined_total") >= 1
     finally:
         over.set()
     assert "after 5 s; joins the group anew" in caplog.text

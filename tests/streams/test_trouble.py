@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.deploy.ports import free_port
 from penstock.proto import SetupError, Unavailable
 from penstock.streams.engine import worker as worker_of
 
@@ -74,11 +74,12 @@ def answered(cluster: Cluster, topic: str) -> Counter[int]:
 
 
 @on_both_engines
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_two_kills_in_50000_records_lose_none(
-    case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
+    case: Case, paced: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    # Small batches make a fast engine slow enough to be killed in the middle, and often in a commit.
+    # Small batches, so that it is often killed in a commit.
+    case.service = paced
     spec, log = case.file(extra="[batch]\nrecords = 32"), tmp_path / "worker.log"
     await fill(case.cluster, case.source, 3, range(RECORDS))
     for part in (RECORDS // 4, RECORDS // 2):
@@ -101,8 +102,9 @@ async def test_two_kills_in_50000_records_lose_none(
 
 
 @on_each_engine
-async def test_a_stop_leaves_nothing_to_do_twice(case: Case, tmp_path: Path) -> None:
-    # Small batches, for the reason above; all that are in hand are less than there is: they are finished.
+async def test_a_stop_leaves_nothing_to_do_twice(case: Case, paced: str, tmp_path: Path) -> None:
+    # Small batches: all that are in hand are less than there is. They are finished.
+    case.service = paced
     spec, log = case.file(extra="[batch]\nrecords = 32"), tmp_path / "worker.log"
     await fill(case.cluster, case.source, 3, range(40_000))
     with program(spec, log) as worker:
@@ -253,6 +255,5 @@ async def test_topics_are_created_with_the_partitions_of_the_source(case: Case, 
 
 
 def nobody() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A port of this machine that nobody listens on, nor connects from."""
+    return free_port()

@@ -53,7 +53,7 @@ def named(serve: Callable[..., Served], named_tensors: Path) -> Served:
 
 @pytest.fixture(scope="session")
 def http(units: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=units.http) as client:
+    with httpx.Client(base_url=units.http, timeout=60) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ def channel(units: Served) -> Iterator[grpc.Channel]:
 
 @pytest.fixture(scope="session")
 def named_http(named: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=named.http) as client:
+    with httpx.Client(base_url=named.http, timeout=60) as client:
         yield client
 
 

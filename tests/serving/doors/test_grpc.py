@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from ..conftest import Served
+    from ..conftest import Gate, Served
 
 
 def call(
@@ -36,6 +35,12 @@ def failure(channel: grpc.Channel, path: str, request: bytes | Message = b"", **
     with pytest.raises(grpc.RpcError) as caught:
         call(channel, path, request, **options)
     return caught.value.code().name, caught.value.details() or ""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what the service does; the test's time-out ends it where it never comes."""
+    while not condition():
+        time.sleep(0.01)
 
 
 def tensor(*values: float) -> pb.SeldonMessage:
@@ -112,13 +117,13 @@ def test_what_the_model_raised_stays_in_the_log(channel: grpc.Channel) -> None:
     assert "swordfish" not in text
 
 
-def test_the_clients_deadline_reaches_the_service(channel: grpc.Channel, units: Served) -> None:
-    assert failure(channel, PREDICT, pb.SeldonMessage(strData="sleep 0.5"), timeout=0.1)[0] == "DEADLINE_EXCEEDED"
+def test_the_clients_deadline_reaches_the_service(channel: grpc.Channel, gate: Gate) -> None:
+    assert failure(channel, PREDICT, pb.SeldonMessage(strData=gate.text), timeout=0.1)[0] == "DEADLINE_EXCEEDED"
 
 
-def test_the_services_deadline_holds_without_one_of_the_client(serve: Callable[..., Served]) -> None:
+def test_the_services_deadline_holds_without_one_of_the_client(serve: Callable[..., Served], gate: Gate) -> None:
     with grpc.insecure_channel(serve("units", deadline=0.2).grpc) as channel:
-        code, text = failure(channel, PREDICT, pb.SeldonMessage(strData="sleep 0.6"))
+        code, text = failure(channel, PREDICT, pb.SeldonMessage(strData=gate.text))
     assert (code, text.partition(": ")[0]) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
 
 
@@ -224,10 +229,14 @@ def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
         assert any(name == f"{file.package}.{service.name}" for file in described for service in file.service)
 
 
-def test_a_call_that_the_client_cancels_leaves_the_server_well(channel: grpc.Channel) -> None:
-    pending = channel.unary_unary(PREDICT, None, None).future(pb.SeldonMessage(strData="sleep 0.3").SerializeToString())
-    threading.Timer(0.05, pending.cancel).start()
+def test_a_call_that_the_client_cancels_leaves_the_server_well(
+    channel: grpc.Channel, units: Served, gate: Gate
+) -> None:
+    pending = channel.unary_unary(PREDICT, None, None).future(pb.SeldonMessage(strData=gate.text).SerializeToString())
+    until(lambda: units.service.metrics.in_flight > 0)
+    pending.cancel()
     with pytest.raises(grpc.FutureCancelledError):
         pending.result()
-    time.sleep(0.3)
+    until(lambda: units.service.metrics.in_flight == 0)
+    gate.open()
     assert call(channel, PREDICT, tensor(1)).data.tensor.values

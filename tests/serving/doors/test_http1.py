@@ -25,6 +25,8 @@ from penstock.serving.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from ..conftest import Gate
+
 UNITS = Path(__file__).parents[1] / "models" / "units"
 LIMIT = 100_000
 FAR = 10_000.0  # seconds: beyond every patience
@@ -343,9 +345,9 @@ async def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None
     assert await caller.is_over()
 
 
-async def test_who_hangs_up_is_not_answered_for_nothing(server: Server) -> None:
+async def test_who_hangs_up_is_not_answered_for_nothing(server: Server, gate: Gate) -> None:
     caller = await server.call()
-    caller.send(text("sleep 0.3"))
+    caller.send(text(gate.text))
     await until(lambda: server.service.metrics.in_flight)
     caller.writer.transport.abort()
     await until(lambda: not len(server.connections))
@@ -416,12 +418,13 @@ async def test_an_idle_connection_is_closed_without_a_word(server: Server) -> No
     assert await caller.is_over()
 
 
-async def test_who_waits_for_the_model_is_not_idle(server: Server) -> None:
+async def test_who_waits_for_the_model_is_not_idle(server: Server, gate: Gate) -> None:
     caller = await server.call()
-    caller.send(text("sleep 0.2"))
+    caller.send(text(gate.text))
     await until(lambda: server.service.metrics.in_flight)
     server.later()
-    assert (await caller.answer()).text == "sleep 0.2"
+    gate.open()
+    assert (await caller.answer()).text == gate.text
 
 
 async def test_who_does_not_read_makes_us_hold_little_and_is_hung_up_on(server: Server) -> None:
@@ -439,18 +442,19 @@ async def test_who_does_not_read_makes_us_hold_little_and_is_hung_up_on(server: 
     await until(lambda: not len(server.connections))
 
 
-async def test_a_stop_answers_what_came_and_takes_nothing_more(server: Server) -> None:
+async def test_a_stop_answers_what_came_and_takes_nothing_more(server: Server, gate: Gate) -> None:
     busy, idle, half = await server.call(), await server.call(), await server.call()
     for caller in (busy, idle, half):
         caller.send(PING)
         await caller.answer()
-    busy.send(text("sleep 0.2"), text("b"))
+    busy.send(text(gate.text), text("b"))
     half.send(text("c")[:-3])
     await until(lambda: server.service.metrics.in_flight)
     stopping = asyncio.create_task(server.connections.stop(30))
     assert await idle.is_over()
+    gate.open()
     first, second = await busy.answers(2)
-    assert (first.text, second.text) == ("sleep 0.2", "b")
+    assert (first.text, second.text) == (gate.text, "b")
     assert "connection" not in first.headers
     assert second.headers["connection"] == "close"
     half.send(text("c")[-3:])

@@ -13,6 +13,7 @@ import grpc
 import httpx
 import pytest
 
+from penstock.deploy.ports import free_port
 from penstock.http2.frames import PREFACE
 from penstock.proto import prediction_pb2 as pb
 from penstock.serving.doors.listener import Listeners, start_listeners
@@ -94,8 +95,7 @@ async def test_the_kernel_looks_whether_a_peer_is_still_there(listeners: Listene
 
 
 async def test_one_number_is_one_listener_for_both() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = Settings(UNITS, grpc_port=port, http_port=port, grpc_engine="penstock")
     async with running(settings) as server, httpx.AsyncClient() as http:
         assert server.http_address == f"http://{server.grpc_address}"

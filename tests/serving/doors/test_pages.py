@@ -48,7 +48,7 @@ IRIS = Path(__file__).parents[4] / "shared" / "data" / "iris.onnx"
 def test_the_examples_work(serve: Callable[..., Served], named_tensors: Path, model: str) -> None:
     service = serve(named_tensors, name="named", version="3") if model == "named" else serve(IRIS)
     tried = []
-    with httpx.Client(base_url=service.http) as http:
+    with httpx.Client(base_url=service.http, timeout=60) as http:
         document = http.get("/seldon.json").json()
         for path in ("/api/v1.0/predictions", "/v2/models/{name}/infer"):
             media = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]

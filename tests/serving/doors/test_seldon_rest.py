@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..conftest import Served
+    from ..conftest import Gate, Served
 
 ROWS = {"data": {"ndarray": [[1, 2], [3, 4]]}}
 PREDICT = [
@@ -123,7 +123,7 @@ def test_units(http: httpx.Client) -> None:
 
 
 def test_calls_that_the_model_has_not(serve: Callable[..., Served]) -> None:
-    with httpx.Client(base_url=serve("golden").http) as http:
+    with httpx.Client(base_url=serve("golden").http, timeout=60) as http:
         assert failure(http.post("/route", json=ROWS))[0] == 400
         assert failure(http.post("/aggregate", json={"seldonMessages": [ROWS]}))[0] == 400
 
@@ -184,16 +184,16 @@ def test_what_the_model_raised_stays_in_the_log(http: httpx.Client) -> None:
     assert "swordfish" not in answer.text
 
 
-def test_deadline(serve: Callable[..., Served]) -> None:
-    with httpx.Client(base_url=serve("units", deadline=0.2).http) as http:
-        assert failure(http.post("/predict", json={"strData": "sleep 0.6"}))[:2] == (504, "DEADLINE_EXCEEDED")
+def test_deadline(serve: Callable[..., Served], gate: Gate) -> None:
+    with httpx.Client(base_url=serve("units", deadline=0.2).http, timeout=60) as http:
+        assert failure(http.post("/predict", json={"strData": gate.text}))[:2] == (504, "DEADLINE_EXCEEDED")
 
 
 @pytest.fixture(scope="module")
 def small(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
     from penstock.proto import Limits
 
-    with httpx.Client(base_url=serve("units", limits=Limits(message_bytes=100_000)).http) as http:
+    with httpx.Client(base_url=serve("units", limits=Limits(message_bytes=100_000)).http, timeout=60) as http:
         yield http
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
@@ -17,8 +17,12 @@ from penstock.proto import prediction_pb2 as pb
 from penstock.serving.lifecycle import running
 from penstock.serving.settings import GRPC_ENGINES, Settings
 
+if TYPE_CHECKING:
+    from penstock.serving.lifecycle import Running
+
+    from ..conftest import Gate
+
 UNITS = Path(__file__).parents[1] / "models" / "units"
-SLOW = "sleep 0.4"
 
 
 @pytest.fixture(params=GRPC_ENGINES)
@@ -26,24 +30,32 @@ def settings(request: pytest.FixtureRequest) -> Settings:
     return Settings(model=UNITS, grpc_port=0, http_port=0, drain=60, grpc_engine=request.param)
 
 
-async def test_what_is_in_flight_is_answered(settings: Settings) -> None:
-    async with httpx.AsyncClient() as http, asyncio.timeout(30):
+async def open_when_it_stops(gate: Gate, server: Running) -> None:
+    while server.service.ready:  # noqa: ASYNC110  (the service is not told of its test)
+        await asyncio.sleep(0.01)
+    gate.open()
+
+
+async def test_what_is_in_flight_is_answered(settings: Settings, gate: Gate) -> None:
+    async with httpx.AsyncClient() as http, asyncio.timeout(60):
         async with running(settings) as server:
             channel = grpc.aio.insecure_channel(server.grpc_address)
             predict = channel.unary_unary("/seldon.protos.Seldon/Predict", None, None)
-            rest = asyncio.create_task(http.post(f"{server.http_address}/predict", json={"strData": SLOW}))
-            rpc = predict(pb.SeldonMessage(strData=SLOW).SerializeToString())
+            rest = asyncio.create_task(http.post(f"{server.http_address}/predict", json={"strData": gate.text}))
+            rpc = predict(pb.SeldonMessage(strData=gate.text).SerializeToString())
             while server.service.metrics.in_flight < 2:  # noqa: ASYNC110  (the service is not told of its test)
                 await asyncio.sleep(0.01)
+            opening = asyncio.create_task(open_when_it_stops(gate, server))
+        await opening
         assert (await rest).status_code == 200
-        assert pb.SeldonMessage.FromString(await rpc).strData == SLOW
+        assert pb.SeldonMessage.FromString(await rpc).strData == gate.text
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{server.http_address}/health/ping")
         await channel.close(None)
 
 
 async def test_idle_connections_and_watches_hold_nothing_up(settings: Settings) -> None:
-    async with asyncio.timeout(30), httpx.AsyncClient() as http:
+    async with asyncio.timeout(60), httpx.AsyncClient() as http:
         async with running(settings) as server:
             await http.get(f"{server.http_address}/health/ping")
             channel = grpc.aio.insecure_channel(server.grpc_address)

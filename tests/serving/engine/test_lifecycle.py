@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 ECHO = """
 import time
+from pathlib import Path
 print("a model speaks")
 class SeldonWrapper:
     def predict(self, X, names):
         if isinstance(X, str):
             with open("here.txt") as file: return file.read()
-        time.sleep(float(X[0][0]))
+        while X[0][0] and not Path("open").exists():  # as long as the test wants
+            time.sleep(0.005)
         return X
 """
 
@@ -69,14 +71,20 @@ def test_a_signal_ends_the_process_after_what_is_in_flight(
     folder = wrapper(ECHO)
     (folder / "here.txt").write_text("from the folder")
     with process("--model", str(folder)) as served:
-        url = address_of(served) + "/predict"
-        assert httpx.post(url, json={"strData": "x"}).json()["strData"] == "from the folder"
+        address = address_of(served)
+        url = address + "/predict"
+        assert httpx.post(url, json={"strData": "x"}, timeout=60).json()["strData"] == "from the folder"
 
         async def ask_and_stop() -> httpx.Response:
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=60) as client:
                 call = asyncio.create_task(client.post(url, json={"data": {"ndarray": [[1.0]]}}))
-                await asyncio.sleep(0.3)
+                while "penstock_in_flight 1.0" not in (await client.get(f"{address}/metrics")).text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
                 served.send_signal(number)
+                with suppress(httpx.HTTPError):  # it is stopping when it takes nothing new
+                    while (await client.get(f"{address}/health/ping")).is_success:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                (folder / "open").touch()
                 return await call
 
         reply = asyncio.run(ask_and_stop())

@@ -88,21 +88,32 @@ async def test_max_batch_of_one_turns_sharing_off(onnx_model: Callable[..., Path
     assert runs_of(service) == 5
 
 
-SLOW = """
+# As long as it takes until somebody opens the gate; at once where it is asked with 0.
+HELD = """
 import time
+from pathlib import Path
 class SeldonWrapper:
     def predict(self, X, names):
-        time.sleep(float(X[0][0]))
+        float(X[0][0])
+        ends = time.monotonic() + 60
+        while X[0][0] and not Path(__file__).with_name("open").exists() and time.monotonic() < ends:
+            time.sleep(0.005)
         return X
 """
 
 
+def open_gate(model: Path) -> None:
+    (model / "open").touch()
+
+
 async def test_the_shorter_deadline_counts(wrapper: Callable[..., Path], start: Start) -> None:
-    service = await start(wrapper(SLOW), deadline=0.2)
+    model = wrapper(HELD)
+    service = await start(model, deadline=0.2)
     with pytest.raises(DeadlineExceeded, match=r"within 0\.2 s"):
-        await service.predict(asked([[0.5]]), deadline=60)
+        await service.predict(asked([[1]]), deadline=60)
     with pytest.raises(DeadlineExceeded, match=r"within 0\.05 s"):
-        await service.predict(asked([[0.5]]), deadline=0.05)
+        await service.predict(asked([[1]]), deadline=0.05)
+    open_gate(model)
     with pytest.raises(DeadlineExceeded, match="before the model was asked"):
         await service.predict(asked([[0]]), deadline=-1)
 
@@ -110,8 +121,9 @@ async def test_the_shorter_deadline_counts(wrapper: Callable[..., Path], start: 
 async def test_a_stopping_service_answers_what_it_has_and_takes_nothing_new(
     wrapper: Callable[..., Path], start: Start
 ) -> None:
-    service = await start(wrapper(SLOW))
-    in_flight = [asyncio.create_task(service.predict(asked([[0.05]]))) for _ in range(3)]
+    model = wrapper(HELD)
+    service = await start(model, drain=60)
+    in_flight = [asyncio.create_task(service.predict(asked([[1]]))) for _ in range(3)]
     await asyncio.sleep(0)
     stopping = asyncio.create_task(service.stop())
     await asyncio.sleep(0)
@@ -119,16 +131,19 @@ async def test_a_stopping_service_answers_what_it_has_and_takes_nothing_new(
     for call in (service.predict(asked([[0]])), service.infer([Tensor("x", np.zeros((1, 1)))]), service.health()):
         with pytest.raises(Unavailable):
             await call
+    open_gate(model)
     await stopping
     assert all(task.result().payload is not None for task in in_flight)
 
 
 async def test_a_cancelled_caller_leaves_nothing_behind(wrapper: Callable[..., Path], start: Start) -> None:
-    service = await start(wrapper(SLOW))
-    calls = [asyncio.create_task(service.predict(asked([[0.02]]))) for _ in range(4)]
+    model = wrapper(HELD)
+    service = await start(model)
+    calls = [asyncio.create_task(service.predict(asked([[1]]))) for _ in range(4)]
     await asyncio.sleep(0.01)
     calls[0].cancel()
     calls[2].cancel()
+    open_gate(model)
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False, True, False]
     text = service.metrics.exposition().decode()
@@ -137,7 +152,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(wrapper: Callable[..., P
 
 
 async def test_everything_that_leaves_the_service_is_ours(wrapper: Callable[..., Path], start: Start) -> None:
-    service = await start(wrapper(SLOW))
+    service = await start(wrapper(HELD))
     values: list[list[Any]] = [[["a"]], [[None]], [[]], []]
     for value in values:
         with pytest.raises(PenstockError):

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 
-# Tells which process answered; sleeps as long as it is asked to.
+# Tells which process answered; sleeps as long as it is asked to, below zero until there is the file ``open``.
 MODEL = """
 import os, time
+from pathlib import Path
 class SeldonWrapper:
     def predict(self, X, names):
-        time.sleep(float(X[0][0]))
+        time.sleep(max(0.0, float(X[0][0])))
+        while X[0][0] < 0 and not Path(__file__).with_name("open").exists():
+            time.sleep(0.005)
         return [[os.getpid()]]
 """
+UNTIL_OPEN = -1.0
 
 
 @dataclass
@@ -68,6 +72,26 @@ def asked(client: httpx.Client, seconds: float = 0.0) -> int:
     reply = client.post("/predict", json={"data": {"ndarray": [[seconds]]}})
     assert reply.status_code == 200, reply.text
     return int(reply.json()["data"]["ndarray"][0][0])
+
+
+@contextmanager
+def one_each(fleet: Fleet) -> Iterator[list[httpx.Client]]:
+    """Two clients, each connected with another worker.
+
+    A connection goes to who has fewer, and the parent hears of those that were closed a little later: until then the
+    next two may both go to one worker.
+    """
+    with ExitStack() as stack:
+        clients: list[httpx.Client] = []
+
+        def are_apart() -> bool:
+            for client in clients:
+                client.close()
+            clients[:] = [stack.enter_context(fleet.client()) for _ in range(2)]
+            return len({asked(client) for client in clients}) == 2
+
+        wait_for(are_apart)
+        yield clients
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from penstock.serving import Settings
 from penstock.serving.workers.handing import Hand, accept
 from penstock.serving.workers.heartbeat import hung
 
-from .conftest import asked, fleet, wait_for
+from .conftest import asked, fleet, one_each, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,8 @@ def test_a_worker_that_is_stopped_is_replaced(watched: Fleet) -> None:
     wait_for(lambda: "is there again" in watched.log.read_text())
     assert f"(process {stopped.pid}) was killed by SIGKILL" in watched.log.read_text()
     assert not stopped.is_running()
-    with watched.client() as one, watched.client() as two:
-        answered = {asked(one), asked(two)}
+    with one_each(watched) as clients:
+        answered = {asked(client) for client in clients}
     assert answered == {worker.pid for worker in watched.workers()}
     assert other.pid in answered
 

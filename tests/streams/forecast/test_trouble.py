@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
+from penstock.deploy.ports import free_port
 from penstock.proto import SetupError
 from penstock.serving.lifecycle import running as serving
 from penstock.serving.settings import Settings
@@ -150,10 +151,10 @@ async def test_what_is_read_again_changes_nothing_also_after_a_late_write_to_the
 
 
 async def test_a_service_that_is_away_is_waited_for_and_asked_in_batches(
-    case: ForecastCase, dense: Path, forecasting: Callable[..., Any], unused_tcp_port: int
+    case: ForecastCase, dense: Path, forecasting: Callable[..., Any]
 ) -> None:
-    scaling = f'file = "{dense.with_suffix(".json")}"'
-    forecast = case.spec(f'address = "grpc://127.0.0.1:{unused_tcp_port}"', scaling)
+    scaling, port = f'file = "{dense.with_suffix(".json")}"', free_port()
+    forecast = case.spec(f'address = "grpc://127.0.0.1:{port}"', scaling)
     stations = {name: waves(name, 40, seed) for seed, name in enumerate("abcdef")}
     for name, readings in stations.items():
         for one in readings:
@@ -167,7 +168,7 @@ async def test_a_service_that_is_away_is_waited_for_and_asked_in_batches(
     stopped.stop()
     await asyncio.wait_for(waiting, 30)
 
-    async with serving(Settings(dense, grpc_port=unused_tcp_port, http_port=0)), forecasting(forecast) as worker:
+    async with serving(Settings(dense, grpc_port=port, http_port=0)), forecasting(forecast) as worker:
         await done(case)
         totals = worker.metrics.totals()
     assert totals["results"] == 240

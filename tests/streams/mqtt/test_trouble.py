@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,17 +107,35 @@ async def test_the_broker_is_started_again(mosquitto: None, case: Case, serving:
     assert [json.loads(reply.payload)["LSTM"] for reply in after] == [total(float(number)) for number in range(20)]
 
 
-async def test_a_reply_that_the_broker_has_not_confirmed_is_sent_again(mosquitto: None, case: Case) -> None:
+HELD = """
+import time
+from pathlib import Path
+class SeldonWrapper:
+    def predict(self, X, names=None):
+        while Path(__file__).with_name("closed").exists():
+            time.sleep(0.01)
+        return X.sum(axis=1, keepdims=True)
+"""
+
+
+async def test_a_reply_that_the_broker_has_not_confirmed_is_sent_again(
+    mosquitto: None, case: Case, tmp_path: Path
+) -> None:
     """The connection goes while a request is being answered: the reply is published over the next one."""
+    held = tmp_path / "held"
+    held.mkdir()
+    (held / "SeldonWrapper.py").write_text(HELD)
     with broker() as own:
-        here = case.at(own.port)
-        worker, ready = Worker(here.settings(batch={"wait": 1.0})), asyncio.Event()
+        here = replace(case.at(own.port), model=held)
+        worker, ready = Worker(here.settings()), asyncio.Event()
         task = asyncio.create_task(worker.run(ready.set))
         await asyncio.wait_for(ready.wait(), 30)
         async with listener(own.port, identifier="keeps", clean_start=True) as somebody:
+            (held / "closed").touch()
             await somebody.send(here.requests("lstm"), window(1.0), CorrelationData=b"1")
             await until(lambda: worker.metrics.totals()["requests"] == 1)
         own.down()
+        (held / "closed").unlink()
         await until(lambda: worker._hand != {} and None not in worker._hand.values())
         own.up()
         await until(lambda: worker._hand == {})

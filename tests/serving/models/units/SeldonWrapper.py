@@ -1,7 +1,11 @@
-"""A model with every call of Seldon's inference graph, and with the ways a model goes wrong."""
+"""A model with every call of Seldon's inference graph, and with the ways a model goes wrong.
+
+``sleep SECONDS`` takes so long, ``until FILE`` until there is such a file.
+"""
 # ruff: noqa: N803  (the argument names are those of Seldon's interface)
 
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +23,10 @@ class SeldonWrapper:
             raise RuntimeError("the password is swordfish")
         if isinstance(X, str) and X.startswith("sleep "):
             time.sleep(float(X.split()[1]))
+        if isinstance(X, str) and X.startswith("until "):
+            ends = time.monotonic() + 60
+            while not Path(X[6:]).exists() and time.monotonic() < ends:
+                time.sleep(0.005)
         return X if isinstance(X, (np.ndarray, str, bytes)) else {"echo": X}
 
     def transform_input(self, X, features_names=None):
