@@ -87,6 +87,7 @@ def test_larger_tables_are_read_as_the_long_way_does(kind: str, number: str, cou
     "text",
     [
         '{"data":{"ndarray":[1.5,2.5]}}',
+        f"[{','.join(['1.5'] * 1500)}]",  # so long that it is read as an array
         '{"data":{"ndarray":[[[1.5]]]}}',
         '{"data":{"ndarray":[["1.5"]]}}',
         '{"data":{"ndarray":["ab"]}}',

@@ -67,7 +67,7 @@ def read_table(text: bytes, limits: Limits) -> Table | None:
         if "ndarray" in data:
             return _of_rows(text, quotes, data["ndarray"], puid, limits)
         return _of_tensor(text, quotes + 4, data["tensor"], puid, limits)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, PayloadError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, PayloadError):
         return None
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import random
+import threading
 import zlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from penstock.serving.doors import inflating
 from penstock.serving.doors.inflating import WINDOWS, Inflating, NotInflatedError, Why
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 MOST = 4 << 20
 GZIP = WINDOWS[b"gzip"]
@@ -80,3 +87,60 @@ async def test_not_too_many_wait(made: Inflating, monkeypatch: pytest.MonkeyPatc
     assert failed.value.why is Why.TOO_MANY
     await made.inflated(gzip.compress(noise(900_000)), GZIP)
     await made.inflated(gzip.compress(noise(900_000)), GZIP)
+
+
+class Bomb:
+    """One that is under way, in the middle of what others have time for."""
+
+    def __init__(self) -> None:
+        self.rests = 0
+        self._resting, self._over = threading.Event(), threading.Event()
+        self.inflating = Inflating(MOST, self._rest)
+
+    def _rest(self, seconds: float) -> None:
+        if seconds:
+            self.rests += 1
+            self._resting.set()
+            self._over.wait(60)
+
+    @asynccontextmanager
+    async def under_way(self) -> AsyncIterator[asyncio.Task[bytes]]:
+        task = asyncio.create_task(self.inflating.inflated(gzip.compress(bytes(MOST)), GZIP))
+        try:
+            async with asyncio.timeout(60):
+                await asyncio.to_thread(self._resting.wait, 60)
+                yield task
+        finally:
+            self._over.set()
+
+
+async def test_others_do_not_wait_for_little_that_becomes_much() -> None:
+    bomb = Bomb()
+    body = noise(1 << 20)
+    async with bomb.under_way() as task:
+        assert await bomb.inflating.inflated(gzip.compress(body), GZIP) == body
+        assert not task.done()
+    assert await task == bytes(MOST)
+
+
+async def test_what_nobody_wants_any_more_is_not_gone_on_with() -> None:
+    bomb = Bomb()
+    async with bomb.under_way() as task:
+        task.cancel()
+        await asyncio.wait([task])
+    assert await bomb.inflating.inflated(gzip.compress(bytes(MOST)), GZIP) == bytes(MOST)
+    assert 1 < bomb.rests <= 1 + (MOST >> 16)  # once for the one, before it was given up
+
+
+async def test_what_those_who_wait_have_become_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflating, "_MOST_WAITING", 1_000_000)
+    bomb = Bomb()
+    small = gzip.compress(bytes(1 << 20))
+    assert len(small) < 2000
+    async with bomb.under_way():
+        others = [asyncio.create_task(bomb.inflating.inflated(small, GZIP)) for _ in range(10)]
+        await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+    answers = await asyncio.gather(*others, return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, NotInflatedError)]
+    assert {one.why for one in refused} == {Why.TOO_MANY}
+    assert answers.count(bytes(1 << 20)) == len(answers) - len(refused) > 0

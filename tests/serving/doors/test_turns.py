@@ -190,11 +190,14 @@ class Pages:
 
     limits = SimpleNamespace(message_bytes=1000)
 
-    def find(self, method: str, _: bytes) -> Any:
-        return SimpleNamespace(method=method, wants_body=False)
+    def find(self, method: bytes, _: bytes) -> Any:
+        return SimpleNamespace(method=method, wants_body=method == b"POST")
 
     def short(self, *_: Any) -> None:
         return None
+
+    def refuse(self, *_: Any) -> Response:
+        return Response(b"no", 400)
 
     async def answer(self, *_: Any) -> Response:
         return Response(b"pong", 200)
@@ -216,6 +219,21 @@ async def test_http1_is_in_the_queue_once(connections: Any) -> None:
     assert turns == [8, 16, 24]
     assert transport.sent.count(b"pong") == 30
     assert transport.reads
+
+
+@pytest.mark.parametrize(
+    "last", [b"no HTTP\r\n\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"]
+)
+async def test_a_turn_leaves_a_caller_alone_that_has_gone(connections: Any, last: bytes) -> None:
+    transport: Any = Transport()
+    http1 = Http1Door(Pages(), connections)()  # type: ignore[arg-type]
+    http1.connection_made(transport)
+    http1.data_received(GET * 7 + last)
+    transport.is_closing = lambda: True
+    http1.connection_lost(None)
+    sent = transport.sent
+    connections.turns.asked.pop()[0]()
+    assert (transport.sent, connections.turns.asked) == (sent, [])
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from penstock.proto import SetupError
 from penstock.serving import Settings
+from penstock.serving.workers import parent
 from penstock.serving.workers.handing import Hand, accept
 from penstock.serving.workers.heartbeat import hung
 
@@ -113,6 +114,50 @@ async def test_who_is_quiet_gets_connections_only_where_all_are() -> None:
         accepting.cancel()
     quiet.close()
     busy.close()
+
+
+class Loading:
+    """A worker of which each try but the last loads its model for ever."""
+
+    tries: ClassVar[list[Loading]] = []
+    pid = 5
+    was_stopped = False
+
+    @classmethod
+    async def start(cls, *_: Any) -> Loading:
+        cls.tries.append(cls())
+        return cls.tries[-1]
+
+    async def ready(self) -> None:
+        if len(self.tries) < 3:
+            await asyncio.Event().wait()
+
+    async def stop(self, grace: float) -> None:
+        self.was_stopped = grace == 0
+
+
+async def test_a_worker_that_does_not_get_ready_again_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(parent, "Worker", Loading)
+    monkeypatch.setattr(parent, "_LONG_LOAD", 0.25)
+    monkeypatch.setattr(Loading, "tries", [])
+    fleet = parent.Fleet(Settings(tmp_path))
+    async with asyncio.timeout(60):
+        await fleet._restart("7", 0.01)
+    assert [worker.was_stopped for worker in Loading.tries] == [True, True, False]
+    said = [text for text in caplog.messages if "7 cannot start (it had not loaded its model after" in text]
+    assert len(said) == 2
+
+
+async def test_a_worker_may_load_as_long_as_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "Worker", Loading)
+    monkeypatch.setattr(parent, "_LONG_LOAD", 0.0)
+    monkeypatch.setattr(Loading, "tries", [])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await parent.Fleet(Settings(tmp_path, worker_timeout=0))._restart("7", 0.01)
+    assert len(Loading.tries) == 1
 
 
 def test_a_time_below_zero_is_refused(tmp_path: Path) -> None:

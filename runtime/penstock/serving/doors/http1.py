@@ -181,7 +181,8 @@ class Http1(asyncio.Protocol):
 
     def _take_turn(self) -> None:
         self._is_waiting = False
-        self._go_on()
+        if not self._transport.is_closing():
+            self._go_on()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and not self._transport.is_closing():

@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 # A worker that lived so long was in order; one that did not waits before it comes again, twice as long each time.
 _LONG_LIFE, _FIRST_WAIT, _LONGEST_WAIT = 30.0, 0.25, 15.0
+# A worker that comes again may load its model for so many times what all took at first, and for so many seconds at
+# least; then it is killed, and the next may take twice as long, since it may be the machine that has become slow.
+_SLOWER, _LONG_LOAD = 10, 60.0
 # What a worker may take on top of the drain time until it has ended, seconds.
 _LAST_STEPS = 5.0
 
@@ -75,6 +78,7 @@ class Fleet:
         self._settings = settings
         self._workers: dict[str, Worker] = {}
         self._numbers = Numbers(self._workers)
+        self._patience = _LONG_LOAD
         self.keeping: list[asyncio.Task[None]] = []
 
     async def start(self) -> About:
@@ -83,6 +87,8 @@ class Fleet:
         Raises:
             PenstockError: what keeps one of them from loading the model.
         """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         names = [str(number) for number in range(self._settings.workers)]
         # The first makes what the others share.
         alone = names[: self._settings.shared is not None]
@@ -97,6 +103,7 @@ class Fleet:
                     task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
             raise
+        self._patience = max(_LONG_LOAD, _SLOWER * (loop.time() - began))
         self.keeping = [asyncio.create_task(self._keep(name)) for name in names]
         self.keeping.append(asyncio.create_task(self._numbers.keep()))
         return abouts[0]
@@ -153,12 +160,18 @@ class Fleet:
 
     async def _restart(self, name: str, wait: float) -> float:
         """Try until it is there; return the seconds that the last try had waited."""
+        patience = self._patience if self._settings.worker_timeout else None
         while True:
             try:
-                await self._start(name)
-            except (PenstockError, OSError) as error:
+                async with asyncio.timeout(patience):
+                    await self._start(name)
+            except (PenstockError, OSError) as error:  # a TimeoutError is one of these
+                why: object = error
+                if patience is not None and isinstance(error, TimeoutError):
+                    why = f"it had not loaded its model after {patience:.0f} s, and was killed"
+                    patience *= 2
                 wait = min(2 * wait, _LONGEST_WAIT)
-                _log.error("worker %s cannot start (%s); again in %.1f s", name, error, wait)
+                _log.error("worker %s cannot start (%s); again in %.1f s", name, why, wait)
                 await asyncio.sleep(wait)
             else:
                 _log.info("worker %s is there again (process %d)", name, self._workers[name].pid)
