@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from penstock.http2.gathered import Gathered
 from penstock.proto import Overloaded, PenstockError
 
 from .answer_heads import answer_head
@@ -22,6 +21,8 @@ from .stepping import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from penstock.http2.gathered import Gathered
 
     from .connections import Connections
     from .exchange import Response, Short, Underway
@@ -37,8 +38,8 @@ _LONGEST_KNOWN: Final = 2048
 # Requests of one connection before others have their turn, and chunks for one: a tenth of a millisecond.
 _TURN: Final = 8
 _TURN_CHUNKS: Final = 8
-# From so many bytes on a body has one piece of memory, once of this many parts of it one has come: whoever only announces
-# a body gets none.
+# From so many bytes on a body has one piece of memory, once of this many parts of it one has come: whoever only
+# announces a body gets none.
 _LONG: Final = 128 * 1024
 _SHARE: Final = 4
 # Bytes of bodies that are not complete, on all connections together.
@@ -321,6 +322,9 @@ class Http1(asyncio.Protocol):
         missing = length - self._size
         if self._size < _LONG or not 0 < missing <= min(self._size * (_SHARE - 1), _MOST_HELD - self._door.held):
             return
+        # Imported when one comes: a start should be short.
+        from penstock.http2.gathered import Gathered
+
         self._hold(missing)
         self._gathered = Gathered(length)
         pieces, self._pieces = self._pieces, []
