@@ -26,11 +26,12 @@ def regular(draw: st.DrawFn, elements: st.SearchStrategy[Any] = numbers) -> Any:
     return np.array([*flat, None], object)[:-1].reshape(shape).tolist()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _every_size() -> Any:
-    large, numbertext._LARGE = numbertext._LARGE, 0
+@pytest.fixture(autouse=True, scope="module", params=[8, 24, 200, numbertext._PIECE])
+def _every_size(request: pytest.FixtureRequest) -> Any:
+    before = numbertext._LARGE, numbertext._PIECE
+    numbertext._LARGE, numbertext._PIECE = 0, request.param
     yield
-    numbertext._LARGE = large
+    numbertext._LARGE, numbertext._PIECE = before
 
 
 def texts_of(value: Any) -> list[bytes]:
@@ -99,3 +100,16 @@ def test_limits_hold_before_the_numbers_are_read() -> None:
         with pytest.raises(PayloadError) as caught:
             read_json_message(body, limits)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("shape", [(5000,), (1, 40, 30, 3), (2, 30, 20, 3), (3000, 1), (1, 1, 2500)])
+def test_whatever_is_cut_in_pieces_is_whole_again(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbertext, "loads", _only_the_rest)
+    for array in (np.random.default_rng(1).normal(size=shape), np.arange(np.prod(shape)).reshape(shape)):
+        for text in texts_of({"data": {"ndarray": array.tolist()}}):
+            np.testing.assert_array_equal(loads_numbers(text)["data"]["ndarray"], array, strict=True)
+
+
+def _only_the_rest(text: bytes, limits: Limits) -> Any:
+    assert len(text) < 200, "the ordinary way"
+    return loads(text, limits)

@@ -5,6 +5,8 @@ writers for every form it takes: content bytes (`decode`, `encode`), protobuf (`
 JSON (`read_json_message`, `write_json_message`); `convert` makes any kind from any other.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .content import decode, encode, encode_text
 from .conversion import convert, payload_of
 from .errors import (
@@ -37,15 +39,27 @@ from .jsonform import (
     write_json_message_list,
 )
 from .limits import DEFAULT_LIMITS, Limits
-from .messages import (
-    read_feedback,
-    read_message,
-    read_message_list,
-    write_feedback,
-    write_message,
-    write_message_list,
-)
 from .payload import Feedback, Kind, Message, Meta, Metric, Payload, Status
+
+if TYPE_CHECKING:
+    from .messages import (
+        read_feedback,
+        read_message,
+        read_message_list,
+        write_feedback,
+        write_message,
+        write_message_list,
+    )
+else:
+
+    def __getattr__(name: str) -> Any:
+        # What reads and writes protobuf is imported when it is asked for: a service's start should be short.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import messages
+
+        return getattr(messages, name)
+
 
 __all__ = [
     "DEFAULT_LIMITS",

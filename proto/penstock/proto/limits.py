@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # what is compared would be compiled at each start
 class Limits:
     """Upper bounds for one message, whatever door it came through.
 

@@ -23,10 +23,8 @@ class Gathered:
 
     def __init__(self, size: int) -> None:
         # A bytearray could not become bytes without a copy. This can: it gives out the very bytes that it writes to,
-        # where these have just the size that was written.
-        self._memory = BytesIO()
-        self._memory.seek(size - 1)
-        self._memory.write(b"\0")
+        # where these have just the size that was written. The system gives zeros page by page, as they are written to.
+        self._memory = BytesIO(bytes(size))
         self._room = self._memory.getbuffer()
         self._size = self.left = size
 

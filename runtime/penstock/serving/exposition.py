@@ -6,7 +6,6 @@ Written here rather than by prometheus_client, whose import is a tenth of a seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _SPECIAL = {float("inf"): "+Inf", float("-inf"): "-Inf"}
 
 
-@dataclass(slots=True)
 class Family:
     """Series of one name.
 
@@ -32,10 +30,11 @@ class Family:
         samples: values by what comes behind the name, and the labels.
     """
 
-    name: str
-    kind: str
-    text: str
-    samples: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    def __init__(self, name: str, kind: str, text: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.text = text
+        self.samples: dict[tuple[str, Labels], float] = {}
 
     def add(self, labels: Labels, value: float) -> None:
         """Take a counter's or a gauge's value."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 GRPC_ENGINES: Final = ("penstock", "grpcio")
 
 
-@dataclass(frozen=True, slots=True)
+# Each method that a dataclass makes is compiled at each start.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Settings:
     """What `penstock serve` can be told.
 

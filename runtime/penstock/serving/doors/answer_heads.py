@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,10 +11,18 @@ if TYPE_CHECKING:
 
 @cache
 def _begin(status: int, content_type: bytes) -> bytes:
-    phrase = HTTPStatus(status).phrase.encode()
     return (
         b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\naccess-control-allow-origin: *\r\n"  # any page may ask
-    ) % (status, phrase, content_type)
+    ) % (status, _phrase(status), content_type)
+
+
+def _phrase(status: int) -> bytes:
+    if status == 200:
+        return b"OK"
+    # Imported when something else is to be told: a start should be short.
+    from http import HTTPStatus
+
+    return HTTPStatus(status).phrase.encode()
 
 
 def answer_head(response: Response, date: bytes, *, keep: bool) -> bytes:

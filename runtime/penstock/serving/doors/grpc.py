@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,13 +38,13 @@ _PING_EVERY = 10_000
 class GrpcServer:
     """A running gRPC server."""
 
-    def __init__(self, server: grpc.aio.Server, watched: health.Health) -> None:
+    def __init__(self, server: grpc.aio.Server, stopping: asyncio.Event) -> None:
         self._server = server
-        self._health = watched
+        self._stopping = stopping
 
     async def stop(self, grace: float) -> None:
         """Take no new calls, answer what came, within ``grace`` seconds."""
-        self._health.stop()
+        self._stopping.set()
         await self._server.stop(grace)
 
 
@@ -57,12 +58,12 @@ async def start_grpc(service: Service, settings: Settings) -> tuple[GrpcServer, 
     doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
     server.add_generic_rpc_handlers((_Methods(doors, service.metrics),))
     names = sorted({path.split("/")[1] for door in doors for path in door.methods})
-    watched = health.Health(service, names)
-    add_HealthServicer_to_server(HealthServicer(watched), server)
+    stopping = asyncio.Event()
+    add_HealthServicer_to_server(HealthServicer(health.Health(service, names, stopping)), server)
     _describe(server, names)
     port = _listen(server, settings)
     await server.start()
-    return GrpcServer(server, watched), port
+    return GrpcServer(server, stopping), port
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

@@ -30,16 +30,18 @@ _LOOK_EVERY: Final = 0.5
 
 
 class Health:
-    """Answers for the whole server (the empty name) and for each service on it."""
+    """Answers for the whole server (the empty name) and for each service on it.
 
-    def __init__(self, service: Service, names: Collection[str]) -> None:
+    Args:
+        service: that is asked.
+        names: of the services.
+        stopping: once it is set, the status is NOT_SERVING, and the watches end, which would hold the server up.
+    """
+
+    def __init__(self, service: Service, names: Collection[str], stopping: asyncio.Event) -> None:
         self._service = service
         self._names = {"", *names}
-        self._stopping = asyncio.Event()
-
-    def stop(self) -> None:
-        """Say NOT_SERVING from now on, and end the watches: they would hold the server up."""
-        self._stopping.set()
+        self._stopping = stopping
 
     def status(self, name: str) -> int:
         """The status of one service, as the protocol has it."""

@@ -22,6 +22,8 @@ from .stepping import Steps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.http2.gathered import Gathered
+
     from .connections import Connections
     from .exchange import Response, Short, Underway
     from .rest import Found, Rest
@@ -36,6 +38,10 @@ _LONGEST_KNOWN: Final = 2048
 # Requests of one connection before others have their turn, and chunks for one: a tenth of a millisecond.
 _TURN: Final = 8
 _TURN_CHUNKS: Final = 8
+# From so many bytes on a body has one piece of memory, once of this many parts of it one has come: whoever only
+# announces a body gets none.
+_LONG: Final = 128 * 1024
+_SHARE: Final = 4
 # Bytes of bodies that are not complete, on all connections together.
 _MOST_HELD: Final = 256 * 1024 * 1024
 # From here on a body is written by itself: cheaper than to copy it behind its head.
@@ -99,6 +105,7 @@ class Http1(asyncio.Protocol):
         self._asked: Asked | None = None  # whose body is coming
         self._chunks: Chunks | None = None
         self._pieces: list[bytes | bytearray] = []
+        self._gathered: Gathered | None = None  # what was in the pieces, and what is still to come
         self._size = 0
         self._held = 0  # of the door's
         self._refused: Response | None = None  # what is told when those before are answered
@@ -288,7 +295,7 @@ class Http1(asyncio.Protocol):
     def _begin_body(self, asked: Asked) -> None:
         self._asked = asked
         self._size = 0
-        self._pieces = []
+        self._pieces, self._gathered = [], None
         self._chunks = Chunks() if asked.length == CHUNKED else None
         self._until = self._connections.now + _BODY
 
@@ -300,12 +307,37 @@ class Http1(asyncio.Protocol):
         if self._deaf:
             return self._passed_over(is_over=self._size == asked.length)
         self._progress(stop - at)
-        self._hold(stop - at)
-        self._keep_piece(data if stop - at == len(data) else data[at:stop])
+        piece = data if stop - at == len(data) else data[at:stop]
+        if self._gathered is not None:
+            self._gathered.take(piece, len(piece))
+        else:
+            self._hold(len(piece))
+            self._keep_piece(piece)
+            self._look_ahead(asked.length)
         if self._size == asked.length:
-            pieces, self._pieces = self._pieces, []
-            self._take(asked, pieces[0] if len(pieces) == 1 and type(pieces[0]) is bytes else b"".join(pieces))
+            self._take(asked, self._body())
         return True
+
+    def _look_ahead(self, length: int) -> None:
+        """Have a long body in one piece of memory, once enough of it has come: its pieces would take as much again."""
+        missing = length - self._size
+        if self._size < _LONG or not 0 < missing <= min(self._size * (_SHARE - 1), _MOST_HELD - self._door.held):
+            return
+        # Imported when one comes: a start should be short.
+        from penstock.http2.gathered import Gathered
+
+        self._hold(missing)
+        self._gathered = Gathered(length)
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            self._gathered.take(piece, len(piece))
+
+    def _body(self) -> bytes:
+        gathered, self._gathered = self._gathered, None
+        pieces, self._pieces = self._pieces, []
+        if gathered is not None:
+            return gathered.whole()
+        return pieces[0] if len(pieces) == 1 and type(pieces[0]) is bytes else b"".join(pieces)
 
     def _hold(self, size: int) -> None:
         self._held += size
@@ -391,7 +423,7 @@ class Http1(asyncio.Protocol):
             self._transport.close()
             return
         self._deaf = True
-        self._pieces = []
+        self._pieces, self._gathered = [], None
         self._hold(-self._held)
         asked = self._asked
         if not self._lingers:

@@ -7,42 +7,32 @@ HTTP/1.1 begins with (RFC 9113, 3.4). So ALPN only has to offer both.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.http2.frames import PREFACE
-
 from .connections import Connections
-from .health import NAME as HEALTH
-from .health import Health
 from .http1 import Http1Door
-from .inference_grpc import inference_rpc_door
-from .reflection import NAME as REFLECTION
-from .reflection import reflection_streams
 from .rest import rest
-from .seldon_grpc import seldon_rpc_door
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from ssl import SSLContext
 
     from penstock.serving.service import Service
     from penstock.serving.settings import Settings
     from penstock.serving.sockets import Sockets
 
-    from .grpc_streams import StreamHandler
     from .http2 import Http2Door
     from .rest import Rest
-    from .rpc import RpcDoor
 
 _BACKLOG: Final = 2048
+# How HTTP/2 begins, as `penstock.http2.frames`, which is imported with the first connection of it.
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # For the first bytes, seconds.
 _PATIENCE: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True)
 class Listeners:
     """What listens.
 
@@ -51,13 +41,21 @@ class Listeners:
         http_port: the same as ``grpc_port`` where one listener is both.
     """
 
-    grpc_port: int | None
-    http_port: int
-    connections: Connections
-    _servers: tuple[asyncio.Server, ...]
-    _entrance: Callable[[], Entrance]
-    _context: SSLContext | None
-    _health: Health
+    def __init__(
+        self,
+        ports: tuple[int | None, int],
+        connections: Connections,
+        servers: Sequence[asyncio.Server],
+        entrance: Callable[[], Entrance],
+        context: SSLContext | None,
+        stopping: asyncio.Event,
+    ) -> None:
+        self.grpc_port, self.http_port = ports
+        self.connections = connections
+        self._servers = servers
+        self._entrance = entrance
+        self._context = context
+        self._stopping = stopping
 
     async def adopt(self, connection: socket.socket) -> None:
         """Serve a connection that another process accepted.
@@ -69,7 +67,7 @@ class Listeners:
 
     async def stop(self, grace: float) -> None:
         """Take no new connections, answer what came, within ``grace`` seconds."""
-        self._health.stop()
+        self._stopping.set()
         for server in self._servers:
             server.close()
         await self.connections.stop(grace)
@@ -83,14 +81,11 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
     """
     connections = Connections(lambda: service.is_away)
     doors = rest(service, settings)
-    rpc_doors = [seldon_rpc_door(service, settings), inference_rpc_door(service, settings)]
-    names = {path.split("/")[1] for door in rpc_doors for path in door.methods}
-    health = Health(service, names)
+    stopping = asyncio.Event()
     context = settings.tls.context() if settings.tls is not None else None
 
     http1 = Http1Door(doors, connections)
-    calls = [*rpc_doors, health.door()], health.streams() | reflection_streams({*names, HEALTH, REFLECTION})
-    http2 = _http2(service, settings, doors, calls, connections)
+    http2 = _http2(service, settings, doors, stopping, connections)
 
     def entrance() -> Entrance:
         return Entrance(connections, http1, http2)
@@ -100,28 +95,30 @@ async def start_listeners(service: Service, settings: Settings, sockets: Sockets
         await loop.create_server(entrance, sock=listener, backlog=_BACKLOG, ssl=context)
         for listener in (sockets.all() if sockets is not None else ())
     ]
-    grpc_port, http_port = sockets.ports() if sockets is not None else (settings.grpc_port, settings.http_port)
-    return Listeners(grpc_port, http_port, connections, tuple(servers), entrance, context, health)
+    ports = sockets.ports() if sockets is not None else (settings.grpc_port, settings.http_port)
+    return Listeners(ports, connections, servers, entrance, context, stopping)
 
 
 def _http2(
     service: Service,
     settings: Settings,
     doors: Rest,
-    methods: tuple[Sequence[RpcDoor], Mapping[str, StreamHandler]],
+    stopping: asyncio.Event,
     connections: Connections,
 ) -> Callable[[], asyncio.Protocol]:
-    """What makes a connection of HTTP/2, which gRPC's ``methods`` come through as well as REST."""
+    """What makes a connection of HTTP/2, which gRPC's calls come through as well as REST."""
 
     @cache
     def door() -> Http2Door:
         # Imported with the first connection, as below: a start should be short.
         from .grpc_calls import GrpcCalls
+        from .grpc_doors import grpc_doors
         from .http2 import Http2Door
         from .http2_rest import RestCalls
 
         message_bytes = settings.limits.message_bytes
-        return Http2Door(GrpcCalls(*methods, service.metrics, message_bytes), RestCalls(doors), message_bytes)
+        calls = GrpcCalls(*grpc_doors(service, settings, stopping), service.metrics, message_bytes)
+        return Http2Door(calls, RestCalls(doors), message_bytes)
 
     def connection() -> asyncio.Protocol:
         from .http2 import Http2
@@ -159,14 +156,14 @@ class Entrance(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: hand over to who speaks this."""
         self._data += data
-        if len(self._data) < len(PREFACE) and PREFACE.startswith(self._data):
+        if len(self._data) < len(_PREFACE) and _PREFACE.startswith(self._data):
             return  # HTTP/2, or not: it cannot be told yet
         words = self._data.partition(b"\r\n")[0].split(b" ", 3)
         if len(words) == 3 and not words[2].startswith(b"HTTP/") and b"\r\n" in self._data:
             # By its request line (RFC 9112, 3) it speaks neither: an answer in either would not be understood.
             self._transport.abort()
             return
-        protocol = self._http2() if self._data.startswith(PREFACE) else self._http1()
+        protocol = self._http2() if self._data.startswith(_PREFACE) else self._http1()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         self._connections.discard(self)

@@ -12,7 +12,6 @@ from .exchange import HTML, JSON, Handler, Request, Response
 from .failures import told
 from .inference_rest import inference_door
 from .pages import pages_door
-from .rest_inflating import BodyInflating
 from .routing import Router
 from .seldon_rest import seldon_door
 from .seldon_tables import GAVE_UP, PUID
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.serving.settings import Settings
 
     from .exchange import Door, Short
+    from .rest_inflating import BodyInflating
 
 # Different targets that are asked for again and again are few; so many at least are found by one look-up.
 _MOST_KNOWN: Final = 1024
@@ -65,7 +65,7 @@ class Rest:
         self._router = router
         self._fallback = fallback
         self._metrics = metrics
-        self._inflating = BodyInflating(limits)
+        self._inflating: BodyInflating | None = None
         self._known: dict[tuple[bytes, bytes], Found] = {}
 
     def find(self, method: bytes, target: bytes) -> Found:
@@ -116,7 +116,7 @@ class Rest:
         status = GAVE_UP
         try:
             if b"content-encoding" in headers and found.wants_body:
-                body = await self._inflating.inflated(body, headers[b"content-encoding"])
+                body = await self._inflated(body, headers[b"content-encoding"])
             response = await found.handler(
                 Request(found.method, found.path, found.query, headers, body, found.arguments)
             )
@@ -127,6 +127,14 @@ class Rest:
         finally:
             self._metrics.request(found.door.name, found.call, status, perf_counter() - started)
         return response
+
+    async def _inflated(self, body: bytes, encoding: bytes) -> bytes:
+        if self._inflating is None:
+            # Imported when the first one comes: a start should be short.
+            from .rest_inflating import BodyInflating
+
+            self._inflating = BodyInflating(self.limits)
+        return await self._inflating.inflated(body, encoding)
 
     def refuse(self, found: Found, headers: Mapping[bytes, bytes], error: PenstockError) -> Response:
         """The answer to a request that is not even read to its end."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from penstock.proto import Feedback, Kind, Message, Metric, Payload
     from penstock.proto.inference import Tensor
     from penstock.proto.payload import Array
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class TensorSpec(NamedTuple):
@@ -27,9 +29,10 @@ class TensorSpec(NamedTuple):
     shape: tuple[int, ...]
 
 
-@dataclass(slots=True)
 class Work:
     """One request, checked and ready to run.
+
+    (No dataclass, as that would compile its methods at each start, which takes as long as to import a module or two.)
 
     Attributes:
         value: what the model's `run` needs; nobody else looks at it.
@@ -38,13 +41,15 @@ class Work:
         elements: a measure of how long it takes, for the choice of the thread it runs in.
     """
 
-    value: Any
-    key: Hashable = None
-    rows: int = 1
-    elements: int = 1
+    __slots__ = ("elements", "key", "rows", "value")
+
+    def __init__(self, value: Any, key: Hashable = None, rows: int = 1, elements: int = 1) -> None:
+        self.value = value
+        self.key = key
+        self.rows = rows
+        self.elements = elements
 
 
-@dataclass(slots=True)
 class Answer:
     """What a model gave for one work.
 
@@ -56,11 +61,21 @@ class Answer:
         routing: the child that a router chose.
     """
 
-    value: Any
-    names: tuple[str, ...] = ()
-    tags: dict[str, Any] = field(default_factory=dict)
-    metrics: tuple[Metric, ...] = ()
-    routing: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("metrics", "names", "routing", "tags", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        names: tuple[str, ...] = (),
+        tags: Mapping[str, Any] = _NOTHING,
+        metrics: tuple[Metric, ...] = (),
+        routing: Mapping[str, int] = _NOTHING,
+    ) -> None:
+        self.value = value
+        self.names = names
+        self.tags = tags
+        self.metrics = metrics
+        self.routing = routing
 
 
 class Model(Protocol):

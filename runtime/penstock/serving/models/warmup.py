@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Wider than the rounding of another batch size, narrower than what another row's influence would be.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+# From so many numbers on they are the first ones again, as those of an image would take longer to make than to run. A
+# prime, so that rows do not repeat each other.
+_PERIOD = 65_521
 # MurmurHash3's last steps, which give each number an unlike one (Appleby 2011): shift and factor; then one more shift.
 _STEPS, _LAST = ((16, 0x85EBCA6B), (13, 0xC2B2AE35)), 16
 _HALF = 0.5
@@ -48,6 +51,8 @@ def _array(one: Input, rows: int) -> Array:
 
 def _scattered(count: int) -> Array:
     """Numbers from 0 to 1 that nothing can be seen to join, always the same; numpy.random takes 7 ms to import."""
+    if count > _PERIOD:
+        return np.resize(_scattered(_PERIOD), count)
     mixed = np.arange(1, count + 1, dtype=np.uint32)
     for shift, factor in _STEPS:
         mixed ^= mixed >> shift
