@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.proto import DEFAULT_LIMITS, Limits, PayloadError, decode, numbertext, read_json_message
@@ -68,6 +68,7 @@ def _lists(value: Any) -> Any:
     return value
 
 
+@example(b"[0]\0")
 @given(st.binary(max_size=60) | st.text('[]{},:"0123456789.-eE \\nul', max_size=60).map(str.encode))
 def test_any_text_is_read_or_refused_alike(text: bytes) -> None:
     try:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from .errors import PayloadError
 from .jsontext import loads
 from .limits import DEFAULT_LIMITS
 
@@ -78,7 +79,11 @@ def loads_numbers(text: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
     if array is None:
         return loads(text, limits)
     rest = b'%b"%b"%b' % (text[: region.start], _MARK.encode(), text[region.stop :])
-    result = _placed(loads(rest, limits), array.reshape(region.shape))
+    try:
+        parsed = loads(rest, limits)
+    except PayloadError:
+        return loads(text, limits)  # where it is wrong is told by its place in what came
+    result = _placed(parsed, array.reshape(region.shape))
     return loads(text, limits) if result is None else result
 
 
