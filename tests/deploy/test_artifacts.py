@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from penstock.deploy.artifacts import fetch
 from penstock.deploy.pins import as_toml, read_pins
+from penstock.deploy.ports import free_port
 from penstock.proto.errors import SetupError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def cached(tmp_path: Path) -> list[str]:
     return sorted(path.name for folder in (tmp_path / "cache" / "maven").glob("*-*/") for path in folder.glob("*.jar"))
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -111,9 +111,7 @@ def test_without_network_it_says_what_was_tried_and_what_to_do(
 
 def unreachable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Point jgo to a port where nobody listens."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     (tmp_path / "nowhere.conf").write_text(f"[repositories]\ncentral = {address}\n")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(tmp_path / "nowhere.conf"))
     return address
@@ -140,7 +138,7 @@ def test_ctrl_c_ends_it_in_the_middle_of_files(repository: Repository, tmp_path:
     process.send_signal(signal.SIGINT)
     time.sleep(1)
     repository.hold.set()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode != 0
     assert cached(tmp_path) == []
 
@@ -151,7 +149,7 @@ def test_two_at_once_share_one_download(repository: Repository) -> None:
     until(lambda: sum(repository.asked.values()) >= 3)
     time.sleep(0.5)
     repository.hold.set()
-    folders = {process.communicate(timeout=30)[0] for process in both}
+    folders = {process.communicate(timeout=60)[0] for process in both}
     assert len(folders) == 1
     assert [process.returncode for process in both] == [0, 0]
     assert {name: repository.asked[name] for name in repository.files} == dict.fromkeys(repository.files, 1)

@@ -79,7 +79,7 @@ def receive(address: str, topic: str) -> tuple[bytes, bytes, list[tuple[str, byt
     return record.key, record.value, record.headers
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

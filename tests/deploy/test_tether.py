@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEAVING = "sleep 100 & echo $! > left; exec sleep 100"
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from penstock.deploy.ports import free_port
+
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("demo")]
 
 DEMO = [sys.executable, "-m", "penstock.cli", "demo"]
@@ -73,9 +75,7 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_no_network_is_one_clear_line(tmp_path: Path) -> None:
     """An empty cache and a proxy that refuses everything."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    proxy = f"http://127.0.0.1:{port}"
+    proxy = f"http://127.0.0.1:{free_port()}"
     environment = os.environ | {
         "XDG_DATA_HOME": str(tmp_path),
         "PENSTOCK_CACHE": str(tmp_path / "cache"),

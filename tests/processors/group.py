@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _CLIENT = {"clientId": uuid4().hex}
+_PATIENCE = 90.0  # seconds; the machine may be busy
 Json = Any
 
 
@@ -42,7 +43,7 @@ class Group:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.nifi.post(f"/process-groups/{self.id}/empty-all-connections-requests", {})
-        until(self._removed, "the group is gone", 30)
+        until(self._removed, "the group is gone")
 
     def _removed(self) -> bool:
         try:
@@ -118,7 +119,7 @@ class Group:
             seen.append(self.processor(identity))
             return bool(seen[-1]["validationStatus"] == "VALID")
 
-        until(is_valid, lambda: f"valid: {seen[-1].get('validationErrors')}", 40)
+        until(is_valid, lambda: f"valid: {seen[-1].get('validationErrors')}", 120)
 
     def stop(self, *identities: str) -> None:
         """Stop processors, all where none is named, and wait until no thread of theirs runs."""
@@ -129,7 +130,7 @@ class Group:
         else:
             self.run(*identities, state="STOPPED")
         for identity in identities:
-            until(lambda identity=identity: self._is_idle(identity), "stopped", 60)  # type: ignore[misc]
+            until(lambda identity=identity: self._is_idle(identity), "stopped")  # type: ignore[misc]
 
     def _is_idle(self, identity: str) -> bool:
         status = self.nifi.get(f"/flow/processors/{identity}/status")["processorStatus"]["aggregateSnapshot"]
@@ -156,7 +157,7 @@ class Group:
         status = self.nifi.get(f"/flow/connections/{queue}/status")["connectionStatus"]["aggregateSnapshot"]
         return int(status["flowFilesQueued"])
 
-    def arrived(self, queue: str, count: int = 1, seconds: float = 30) -> list[FlowFile]:
+    def arrived(self, queue: str, count: int = 1, seconds: float = _PATIENCE) -> list[FlowFile]:
         """The first FlowFiles of a queue, as soon as there are ``count``."""
         until(lambda: self.queued(queue) >= count, lambda: f"{count} queued, not {self.queued(queue)}", seconds)
         path = f"/flowfile-queues/{queue}"
@@ -168,7 +169,7 @@ class Group:
             listing[:] = answer.get("flowFileSummaries") or []
             return bool(answer["finished"])
 
-        until(listed, "listed", 30)
+        until(listed, "listed")
         self.nifi.delete(f"{path}/listing-requests/{request}")
         return [self._flowfile(path, each["uuid"]) for each in sorted(listing, key=lambda each: each["position"])]
 
@@ -180,10 +181,10 @@ class Group:
     def empty(self, queue: str) -> None:
         """Drop what is in a queue."""
         self.nifi.post(f"/flowfile-queues/{queue}/drop-requests", {})
-        until(lambda: self.queued(queue) == 0, "empty", 30)
+        until(lambda: self.queued(queue) == 0, "empty")
 
 
-def until(check: Callable[[], object], what: str | Callable[[], str], seconds: float = 30) -> None:
+def until(check: Callable[[], object], what: str | Callable[[], str], seconds: float = _PATIENCE) -> None:
     """Wait until ``check`` is true; a NiFi that is busy may refuse for a moment."""
     end = time.monotonic() + seconds
     while True:

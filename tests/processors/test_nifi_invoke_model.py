@@ -208,9 +208,15 @@ def test_concurrent_tasks_share_one_connection(flow: Flow, echo: str) -> None:
 
 def _callers(port: int) -> list[Any]:
     """Who is connected to a port of this machine from NiFi's Python processes."""
-    connections = psutil.net_connections("tcp")
-    there = [each for each in connections if each.raddr and each.raddr.port == port and each.pid]
-    return [each for each in there if "Controller.py" in " ".join(psutil.Process(each.pid).cmdline())]
+    there = [each for each in psutil.net_connections("tcp") if each.raddr and each.raddr.port == port]
+    return [each for each in there if each.pid and _is_nifis(each.pid)]
+
+
+def _is_nifis(pid: int) -> bool:
+    try:
+        return "Controller.py" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return False
 
 
 def test_down_then_back(nifi: RunningNiFi, model_folder: Callable[[str], Path], free_port: int) -> None:

@@ -70,7 +70,13 @@ class Canvas:
         entity = self.processor(name, which)
         body = {"revision": entity["revision"], "state": state}
         self.nifi.put(f"/processors/{entity['id']}/run-status", body)
-        until(lambda: self.processor(name, which)["component"]["state"] == state)
+        until(lambda: self._is(name, which, state))
+
+    def _is(self, name: str, which: str, state: str) -> bool:
+        """What is STOPPED may still have a thread at work: until that is done it can be neither changed nor emptied."""
+        entity = self.processor(name, which)
+        threads = entity["status"]["aggregateSnapshot"]["activeThreadCount"]
+        return bool(entity["component"]["state"] == state and (state == "RUNNING" or not threads))
 
     def add(self, name: str, type_: str, called: str, **config: Any) -> Any:
         """A new processor."""

@@ -78,7 +78,7 @@ def test_who_changes_a_deployment_is_told_on_the_canvas_and_others_wait(canvas: 
         thread = threading.Thread(target=second)
         thread.start()
         assert not entered.wait(0.7)
-    thread.join(10)
+    thread.join(60)
     assert entered.is_set()
     assert comments() == before
 

@@ -92,6 +92,7 @@ COUNT = 1000
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(900)  # more than all that it waits for
 def test_topic_to_topic_with_workers_killed_and_the_source_stopped(
     nifi: RunningNiFi, kafka_broker: Broker, record_property: Callable[[str, object], None]
 ) -> None:

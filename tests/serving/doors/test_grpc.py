@@ -234,7 +234,7 @@ def test_a_call_that_the_client_cancels_leaves_the_server_well(
 ) -> None:
     pending = channel.unary_unary(PREDICT, None, None).future(pb.SeldonMessage(strData=gate.text).SerializeToString())
     until(lambda: units.service.metrics.in_flight > 0)
-    pending.cancel()
+    pending.cancel()  # type: ignore[no-untyped-call]  # so are the stubs
     with pytest.raises(grpc.FutureCancelledError):
         pending.result()
     until(lambda: units.service.metrics.in_flight == 0)

@@ -150,7 +150,7 @@ async def _serving(settings: ServerSettings, name: str = "1") -> AsyncIterator[W
         await task
 
 
-async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], within: float = 90.0) -> None:
     ends = time.monotonic() + within
     while not condition():
         assert time.monotonic() < ends, "it did not happen in time"
@@ -178,7 +178,7 @@ class Listener:
                 setattr(told, name, value)
         await self._client.publish(topic, payload, qos, retain, told)
 
-    async def until(self, number: int, within: float = 30.0) -> None:
+    async def until(self, number: int, within: float = 90.0) -> None:
         await until(lambda: len(self.heard) >= number, within)
 
     @property
