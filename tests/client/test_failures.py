@@ -7,6 +7,8 @@ import logging
 import re
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +105,16 @@ def test_the_codes_of_conversions_are_those_of_the_codec() -> None:
                         used.setdefault(str(keyword.value.value), set()).add(node.func.id)
     for code in _CONVERSION_CODES - {"CANNOT_CONVERT"}:
         assert used.get(code) == {"ConversionError"}, code
+
+
+def test_what_a_model_has_refused_is_understood_beside_a_service_in_the_same_process() -> None:
+    script = (
+        "import penstock.serving.failures\n"
+        "from penstock.client._failures import rebuilt\n"
+        "print(repr(rebuilt('INVALID_ARGUMENT', 'MODEL_REFUSED: no image')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "ModelInputError('no image')\n"
 
 
 # What real seldon-core 1.18 and 1.19 answer, from their recorded replies.

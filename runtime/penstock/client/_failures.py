@@ -47,8 +47,9 @@ def _tree(root: type[PenstockError]) -> list[type[PenstockError]]:
     return [root] + [each for child in root.__subclasses__() for each in _tree(child)]
 
 
-# Each class has a code of its own; where an instance has another, the status decides.
-_BY_CODE: Final = {cls.code: cls for cls in _tree(errors.PenstockError)}
+# Each class has a code of its own; where an instance has another, the status decides. Those of a service in the same
+# process are its own affair: they may be made in other ways, and whether there are any depends on what was imported.
+_BY_CODE: Final = {cls.code: cls for cls in _tree(errors.PenstockError) if cls.__module__ == errors.__name__}
 
 _BY_STATUS: Final[dict[str, type[PenstockError]]] = {
     "INVALID_ARGUMENT": PayloadError,
