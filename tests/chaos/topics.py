@@ -70,9 +70,11 @@ class Topics:
         places = [*self.places(self.sink), *self.places(self.dead)]
         consumer.assign(places)
         ended: set[tuple[str | None, int | None]] = set()
+        last = time.monotonic()
         while len(ended) < len(places):
-            messages = consumer.consume(2000, 30)
-            assert messages, "the outcomes could not be read to their end"
+            messages = consumer.consume(2000, 0.5)  # it waits so long for as many, also where there are no more
+            last = time.monotonic() if messages else last
+            assert time.monotonic() - last < 60, "the outcomes could not be read to their end"
             for message in messages:
                 if message.error():
                     ended.add((message.topic(), message.partition()))
