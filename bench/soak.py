@@ -94,7 +94,6 @@ def soak(folder: Path, minutes: float, rate: float) -> tuple[list[Sample], dict[
         spec = write_spec(folder, name, kafka.address, Setting("pipe", "exactly_once"))
         crew = Crew([*STREAM[:-1], "60", str(spec)], 1, folder)
         feed = Feed(kafka.address, topics.source, records, rate)
-        feed.rest.set()
         try:
             until(lambda: "ready" in crew.logs[0].read_text(), 60, "a worker that is ready")
             feed.start()

@@ -1,4 +1,4 @@
-"""The input: numbered records at a steady rate, each written exactly once whatever happens to the broker."""
+"""The input: numbered records at a rate, each written exactly once whatever happens to the broker."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 _TICK = 0.02
 _PARTITIONS = 1 << 10  # more than any topic here has
-_HELD_BACK = 0.1  # of the records: so that the signals are given in the middle, however slow the machine is
 
 
 class Feed(Thread):
-    """Writes ``records`` records, ``rate`` in a second.
+    """Writes ``records`` records.
 
     Attributes:
         delivered: records that the broker has.
-        rest: set to let it write the last tenth, too.
+        rate: records a second; may be changed.
+        allowed: it writes so many, and waits; may be changed, and is all of them at first.
     """
 
     def __init__(self, address: str, topic: str, records: int, rate: float) -> None:
         super().__init__(daemon=True)
         self.delivered = 0
-        self.rest = Event()
-        self._topic, self._records, self._rate = topic, records, rate
+        self.rate, self.allowed = rate, records
+        self._topic, self._records = topic, records
         self._over = Event()
         self._error = ""
         self._places = array("q", [-1]) * records  # plain numbers: a soak has two million
@@ -49,17 +49,14 @@ class Feed(Thread):
 
     def run(self) -> None:
         """Write until all is written, or `stop`."""
-        began, written, held = time.monotonic(), 0, 0.0
-        until = int(self._records * (1 - _HELD_BACK))
+        last, written, due = time.monotonic(), 0, 0.0
         while written < self._records and not self._over.is_set():
-            if self.rest.is_set():
-                until = self._records
-            due = int((time.monotonic() - began - held) * self._rate)
-            for number in range(written, min(due, until)):
+            now = time.monotonic()
+            due = max(due, min(due + (now - last) * self.rate, self.allowed))
+            last = now
+            for number in range(written, int(due)):
                 self._write(number)
-            written = max(written, min(due, until))
-            if due > until:
-                held += (due - until) / self._rate
+            written = int(due)
             self._producer.poll(_TICK)
         self._producer.flush(60)
 

@@ -51,6 +51,9 @@ STREAM = (sys.executable, "-m", "penstock.cli", "stream", "run", "--interval", "
 _PARTITIONS, _WORKERS = 12, 3
 _TICK = 0.02
 _STILL = 0.4  # seconds without a change until what is not committed must be the frozen worker's
+_AHEAD = 10.0  # seconds of input that may wait: what piles up while the broker is away is done in no time
+_HELD_BACK = 0.1  # of the records: so that the signals are given in the middle, however slow the machine is
+_SLOWLY = 1 / 80  # of the rate, while a worker is awaited in the midst of writing that has not yet joined again, say
 _PATIENCE = 180.0  # a killed broker was seen to need 100 s on a machine with other work
 
 
@@ -123,6 +126,7 @@ class _Run:
         self._feed = Feed(broker.address, self._topics.source, schedule.records, setting.rate)
         self._watch = Watch(self._topics, self._feed)
         self._frozen: dict[int, float] = {}
+        self._most = int(schedule.records * (1 - _HELD_BACK))
 
     def close(self) -> None:
         self._cleanup.close()
@@ -145,7 +149,7 @@ class _Run:
             thread.start()
             self._cleanup.callback(thread.stop)
         self._strike()
-        self._feed.rest.set()
+        self._most = self._schedule.records
         until(self._done, _PATIENCE, "everything answered")
         seconds = time.monotonic() - began
         self._feed.check()
@@ -162,12 +166,15 @@ class _Run:
 
     def _strike(self) -> None:
         last = time.monotonic()
-        for signal in self._schedule.signals:
+        signals = self._schedule.signals
+        for signal, following in zip(signals, [*(each.after for each in signals[1:]), self._most], strict=True):
             until(lambda s=signal, t=last: self._due(s, t), _PATIENCE, f"time for {signal}")  # type: ignore[misc]
             if signal.act == "kill the broker":
                 kill_broker(self._broker)
             elif signal.midst:
-                until(lambda s=signal: self._hit_in_the_midst(s), _PATIENCE, f"a moment for {signal}")  # type: ignore[misc]
+                middle = (signal.after + following) // 2
+                until(lambda s=signal, m=middle: self._hit_in_the_midst(s, m), _PATIENCE, f"a moment for {signal}")  # type: ignore[misc]
+                self._feed.rate = self._setting.rate
             else:
                 self.crew.freeze(signal.worker)
                 self._finish(signal)
@@ -179,15 +186,22 @@ class _Run:
 
     def _tick(self) -> None:
         self._feed.check()
+        self._feed.allowed = min(self._most, len(self._watch.seen) + int(_AHEAD * self._setting.rate))
         self.crew.look_after()
         for worker, ends in list(self._frozen.items()):
             if time.monotonic() >= ends:
                 self.crew.thaw(worker)
                 del self._frozen[worker]
 
-    def _hit_in_the_midst(self, signal: Signal) -> bool:
-        """Stop the worker; where something is written and stays uncommitted, it is the worker's, and the blow falls."""
+    def _hit_in_the_midst(self, signal: Signal, middle: int) -> bool:
+        """Stop the worker; where something is written and stays uncommitted, it is the worker's, and the blow falls.
+
+        From ``middle`` on, half-way to what comes next, the input comes slowly: else it were over before a worker that
+        takes long to come back has any of it.
+        """
         self._tick()
+        if len(self._watch.seen) > middle:
+            self._feed.rate = self._setting.rate * _SLOWLY
         if signal.worker in self._frozen:
             return False
         self.crew.freeze(signal.worker)
