@@ -51,7 +51,10 @@ def seldon_core(folder: Path, log: Path, *, peer: str = SELDON_CORE, prefix: Seq
         prefix: put before the command, for example to pin it to a core.
     """
     python = str(environment(peer))
-    http, rpc, metrics = free_port(), free_port(), free_port()
+    free = set[int]()
+    while len(free) < 3:  # the same may be found twice
+        free.add(free_port())
+    http, rpc, metrics = free
     ports = ["--http-port", str(http), "--grpc-port", str(rpc), "--metrics-port", str(metrics)]
     command = [*prefix, python, str(_LAUNCH), "SeldonWrapper", "--service-type", "MODEL", *ports]
     grpc_address, rest_address = f"127.0.0.1:{rpc}", f"http://127.0.0.1:{http}"
