@@ -34,7 +34,7 @@ def predict(channel: grpc.Channel) -> Any:
 
 
 def test_unary(channel: grpc.Channel) -> None:
-    answer, call = predict(channel).with_call(pb.SeldonMessage(strData="ü"), timeout=10)
+    answer, call = predict(channel).with_call(pb.SeldonMessage(strData="ü"), timeout=60)
     assert answer.strData == "ü"
     assert call.code() is grpc.StatusCode.OK
 
@@ -46,7 +46,7 @@ def test_a_large_message_both_ways(channel: grpc.Channel) -> None:
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 def test_a_compressed_request(channel: grpc.Channel, compression: grpc.Compression) -> None:
-    answer = predict(channel)(pb.SeldonMessage(strData="a" * 100_000), compression=compression, timeout=10)
+    answer = predict(channel)(pb.SeldonMessage(strData="a" * 100_000), compression=compression, timeout=60)
     assert answer.strData == "a" * 100_000
 
 
@@ -57,11 +57,11 @@ def test_deadline(channel: grpc.Channel) -> None:
 
 
 def test_cancel(channel: grpc.Channel) -> None:
-    call = predict(channel).future(pb.SeldonMessage(strData="sleep 0.3"), timeout=10)
+    call = predict(channel).future(pb.SeldonMessage(strData="sleep 0.3"), timeout=60)
     call.cancel()
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
-    assert predict(channel)(pb.SeldonMessage(strData="a"), timeout=10).strData == "a"
+    assert predict(channel)(pb.SeldonMessage(strData="a"), timeout=60).strData == "a"
 
 
 def test_a_thousand_streams_on_one_connection(channel: grpc.Channel) -> None:

@@ -256,7 +256,7 @@ async def connected(
         lambda: WireClient(window, reads=reads), host, int(port), ssl=context, server_hostname=host if context else None
     )
     try:
-        await asyncio.wait_for(client.ready, 20)
+        await asyncio.wait_for(client.ready, 60)
         yield client
     finally:
         client.close()

@@ -43,7 +43,7 @@ def rest_status(http: httpx.Client, path: str, body: bytes, content_type: str = 
 
 def rpc_code(channel: grpc.Channel, path: str, body: bytes) -> str:
     try:
-        channel.unary_unary(path, None, None)(body, timeout=10)
+        channel.unary_unary(path, None, None)(body, timeout=60)
     except grpc.RpcError as error:
         code = error.code().name
         assert code not in {"INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE"}, error.details()
@@ -249,7 +249,7 @@ def test_an_empty_tensor_with_huge_dimensions(http: httpx.Client, channel: grpc.
 )
 def test_broken_http_is_answered_with_a_4xx(units: Served, http: httpx.Client, request_: bytes) -> None:
     where = urlsplit(units.http)
-    with socket.create_connection((where.hostname, where.port), 5) as connection:
+    with socket.create_connection((where.hostname, where.port), 60) as connection:
         connection.sendall(request_)
         assert connection.recv(12).startswith(b"HTTP/1.1 4")
     assert http.get("/health/ping").text == "pong"
@@ -257,7 +257,7 @@ def test_broken_http_is_answered_with_a_4xx(units: Served, http: httpx.Client, r
 
 def test_a_body_that_stops_half_way_is_no_ones_problem(units: Served, http: httpx.Client) -> None:
     where = urlsplit(units.http)
-    with socket.create_connection((where.hostname, where.port), 5) as connection:
+    with socket.create_connection((where.hostname, where.port), 60) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     assert http.get("/health/ping").text == "pong"
 
@@ -270,7 +270,7 @@ def flood(connection: socket.socket, line: bytes) -> None:
 @pytest.mark.parametrize("line", [b"X-Filler: %s\r\n" % (b"a" * 1000), b"a" * 1000], ids=["many", "one"])
 def test_headers_without_end_are_cut_off(units: Served, http: httpx.Client, line: bytes) -> None:
     where = urlsplit(units.http)
-    with socket.create_connection((where.hostname, where.port), 5) as connection:
+    with socket.create_connection((where.hostname, where.port), 60) as connection:
         connection.sendall(b"GET /health/ping HTTP/1.1\r\nHost: x\r\nX-Long: ")
         with pytest.raises(OSError):  # noqa: PT011  (reset or broken pipe: the server hung up)
             flood(connection, line)

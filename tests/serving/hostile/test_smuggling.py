@@ -75,7 +75,7 @@ async def answers(address: str, request: bytes, until: bytes | None = None) -> b
     told = b""
     try:
         writer.write(request)
-        while piece := await asyncio.wait_for(reader.read(1 << 16), 10):
+        while piece := await asyncio.wait_for(reader.read(1 << 16), 60):
             told += piece
             if until is not None and told.endswith(until):
                 break
