@@ -13,6 +13,7 @@ A request that is cancelled or late is dropped when its turn comes: who asked is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from itertools import islice
 from math import inf
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     Run = Callable[[Sequence[Work]], list[Answer]]
     Outcome = Answer | BaseException
+
+_log = logging.getLogger(__name__)
 
 # Below this many seconds a hand-over to the thread and back costs more than it frees; above, other callers notice.
 _SHORT = 0.001
@@ -59,10 +62,10 @@ class Asker(Protocol):
         """Whether it has been told, or does not want to be any more."""
 
     def set_result(self, answer: Answer, /) -> object:
-        """The answer; raises nothing."""
+        """The answer."""
 
     def set_exception(self, error: Exception, /) -> object:
-        """Why there is none; raises nothing."""
+        """Why there is none."""
 
 
 class _Job:
@@ -229,13 +232,8 @@ class Batcher:
     def _deliver(self, jobs: list[_Job], outcomes: list[Outcome], seconds: float) -> None:
         self._metrics.run(sum([job.work.rows for job in jobs]), seconds)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            asker = job.asker
-            if asker.done():
-                continue
-            if isinstance(outcome, BaseException):
-                asker.set_exception(told(outcome))
-            else:
-                asker.set_result(outcome)
+            if not job.asker.done():
+                _tell(job.asker, outcome)
 
     def _watch(self, deadline: float) -> None:
         """One timer for all: it stands at the earliest deadline."""
@@ -251,7 +249,7 @@ class Batcher:
             if job.asker.done():
                 continue
             if job.deadline <= now:
-                job.asker.set_exception(DeadlineExceeded(f"the model had no answer within {job.seconds:.3g} s"))
+                _tell(job.asker, DeadlineExceeded(f"the model had no answer within {job.seconds:.3g} s"))
             else:
                 earliest = min(earliest, job.deadline)
         if earliest < inf:
@@ -264,12 +262,24 @@ class Batcher:
         while self._pending() and (left := end - self._loop.time()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, _LOOK))
         for asker in self._pending():
-            asker.set_exception(Unavailable("the service was stopped before the model had an answer"))
+            _tell(asker, Unavailable("the service was stopped before the model had an answer"))
         if self._alarm is not None:
             self._alarm.cancel()
 
     def _pending(self) -> list[Asker]:
         return [job.asker for job in (*self._running, *self._waiting) if not job.asker.done()]
+
+
+def _tell(asker: Asker, outcome: Outcome) -> None:
+    try:
+        if isinstance(outcome, BaseException):
+            asker.set_exception(told(outcome))
+        else:
+            asker.set_result(outcome)
+    except Exception:
+        # A door goes on from here, with whatever its caller has sent next: where that fails, in a way that nobody has
+        # thought of, the others of the run have left the queue, and would wait for ever.
+        _log.exception("an answer could not be given")
 
 
 class _Pace:

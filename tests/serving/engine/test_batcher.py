@@ -137,6 +137,43 @@ def test_a_model_with_a_missing_answer_is_not_believed() -> None:
     assert [outcome.value for outcome in outcomes] == [0, 1, 2, 3, 4]  # type: ignore[union-attr]
 
 
+class Broken:
+    """An asker that fails when it is told."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def done(self) -> bool:
+        return bool(self.told)
+
+    def set_result(self, _: object) -> None:
+        self.told += 1
+        raise KeyError
+
+    set_exception = set_result
+
+
+async def test_whoever_cannot_be_told_keeps_nobody_from_it(make: Any) -> None:
+    echo, batcher = make()
+    askers = [Broken(), Broken(), Broken()]
+
+    def between(first: Broken, value: float, seconds: float) -> asyncio.Future[Answer]:
+        batcher.submit_for(first, one(1), seconds)
+        return batcher.submit(one(value), seconds)  # type: ignore[no-any-return]
+
+    async with asyncio.timeout(LONG):
+        assert (await between(askers[0], 2, LONG)).value == 2
+        echo.go.clear()
+        late = between(askers[1], 3, 0.01)
+        with pytest.raises(DeadlineExceeded):
+            await late
+        stopped = between(askers[2], 4, LONG)
+        await batcher.stop(0)
+        with pytest.raises(Unavailable):
+            await stopped
+    assert [asker.told for asker in askers] == [1, 1, 1]
+
+
 async def test_a_cancelled_request_is_not_run(make: Any) -> None:
     echo, batcher = make()
     echo.go.clear()
