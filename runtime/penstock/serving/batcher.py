@@ -322,5 +322,6 @@ def attempt(run: Run, works: list[Work]) -> list[Outcome]:
     except BaseException as error:  # sys.exit() in a model is a failure of the model
         if len(works) == 1:
             return [error]
-        middle = len(works) // 2
-        return attempt(run, works[:middle]) + attempt(run, works[middle:])
+    # Behind the clause, not in it: what then fails alone would bring all these failures into the log as its context.
+    middle = len(works) // 2
+    return attempt(run, works[:middle]) + attempt(run, works[middle:])

@@ -123,6 +123,7 @@ async def test_a_failing_request_fails_alone(make: Any) -> None:
         if value < 0:
             assert isinstance(outcome, ModelInputError)
             assert outcome.message == f"[{value}] in 1"
+            assert outcome.__context__ is None, "not of the runs in which it had company"
         else:
             assert not isinstance(outcome, BaseException)
             assert outcome.value == value
