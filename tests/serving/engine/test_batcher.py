@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +203,43 @@ async def test_a_full_queue_refuses_and_cancelled_requests_leave_it(make: Any) -
     await asyncio.gather(running, waiting[1], kept)
     large = batcher.submit(one(5, rows=1000), LONG)
     assert (await large).value == 5
+
+
+class Counting:
+    """Waits, and counts how often it is asked whether it does."""
+
+    looks = 0
+    is_done = False
+
+    def done(self) -> bool:
+        self.looks += 1
+        return self.is_done
+
+    def set_result(self, _: object) -> None:
+        self.is_done = True
+
+    set_exception = set_result
+
+
+async def test_a_refusal_does_not_look_at_the_whole_queue(make: Any) -> None:
+    echo, batcher = make(max_queue=1000)
+    echo.go.clear()
+    batcher.submit(one(0), LONG)
+    await echo.is_busy()
+    asker = Counting()
+    for _ in range(1000):
+        batcher.submit_for(asker, one(1), LONG)
+    for _ in range(1000):
+        with pytest.raises(Overloaded):
+            batcher.submit(one(2), LONG)
+    assert asker.looks <= 100 * 1000
+    asker.is_done = True
+    room = 0
+    while not room:  # some are refused before it is seen that nobody waits for the others
+        with suppress(Overloaded):
+            batcher.submit(one(3), LONG)
+            room = batcher.rows
+    assert room == 1
 
 
 async def test_a_late_answer_is_a_deadline_error_for_running_and_waiting(make: Any) -> None:
