@@ -194,15 +194,16 @@ class Batcher:
     def _take(self) -> list[_Job]:
         """The oldest request that still wants an answer, and those that may run with it."""
         waiting, left, taken, rows = self._waiting, deque[_Job](), list[_Job](), 0
-        if len(waiting) == 1:
+        while waiting and (len(waiting) == 1 or waiting[0].work.key is None or waiting[0].asker.done()):
             job = waiting.popleft()
             self._rows -= job.work.rows
-            return [] if job.asker.done() else [job]
+            if not job.asker.done():
+                return [job]  # nothing may, or can, run with it
         for index, job in enumerate(waiting):
             work = job.work
             if job.asker.done():
                 self._rows -= work.rows
-            elif not taken or (work.key is not None and work.key == taken[0].work.key):
+            elif not taken or work.key == taken[0].work.key:
                 if taken and rows + work.rows > self._max_rows:
                     left.extend(islice(waiting, index, None))
                     break

@@ -116,6 +116,16 @@ async def test_only_equal_keys_share_a_run_and_none_goes_alone(make: Any) -> Non
     assert echo.runs == [[0, 3], [1, 5], [2], [4]]
 
 
+async def test_what_goes_alone_does_not_look_at_who_is_behind_it(make: Any) -> None:
+    echo, batcher = make()
+    askers = [Counting() for _ in range(300)]
+    for asker in askers:
+        batcher.submit_for(asker, one(1, key=None), LONG)
+    assert (await batcher.submit(one(2, key=None), LONG)).value == 2
+    assert len(echo.runs) == 301
+    assert sum(asker.looks for asker in askers) <= 3 * 300
+
+
 async def test_a_failing_request_fails_alone(make: Any) -> None:
     echo, batcher = make()
     values = [1, 2, -3, 4, 5, -6, 7]
