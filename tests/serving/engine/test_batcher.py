@@ -266,6 +266,22 @@ async def test_a_late_answer_is_a_deadline_error_for_running_and_waiting(make: A
     assert echo.runs == [[0], [2]]
 
 
+async def test_those_who_run_out_of_time_are_told_some_at_a_time(make: Any) -> None:
+    echo, batcher = make()
+    echo.go.clear()
+    running = batcher.submit(one(0), LONG)
+    await echo.is_busy()
+    askers = [Counting() for _ in range(300)]
+    for number, asker in enumerate(askers):
+        batcher.submit_for(asker, one(1), 0.1 + number * 0.0005)  # all within 150 ms
+    async with asyncio.timeout(LONG):
+        while not all(asker.is_done for asker in askers):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert sum(asker.looks for asker in askers) <= 20 * 300
+    echo.go.set()
+    await running
+
+
 async def test_batch_wait_gathers_for_a_while_or_until_the_batch_is_full(make: Any) -> None:
     echo, batcher = make(batch_wait=0.05, max_batch=4)
     first = batcher.submit(one(0), LONG)
