@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,16 @@ async def test_only_equal_keys_share_a_run_and_none_goes_alone(make: Any) -> Non
     assert echo.runs == [[0, 3], [1, 5], [2], [4]]
 
 
+async def test_what_goes_alone_does_not_look_at_who_is_behind_it(make: Any) -> None:
+    echo, batcher = make()
+    askers = [Counting() for _ in range(300)]
+    for asker in askers:
+        batcher.submit_for(asker, one(1, key=None), LONG)
+    assert (await batcher.submit(one(2, key=None), LONG)).value == 2
+    assert len(echo.runs) == 301
+    assert sum(asker.looks for asker in askers) <= 3 * 300
+
+
 async def test_a_failing_request_fails_alone(make: Any) -> None:
     echo, batcher = make()
     values = [1, 2, -3, 4, 5, -6, 7]
@@ -123,6 +134,7 @@ async def test_a_failing_request_fails_alone(make: Any) -> None:
         if value < 0:
             assert isinstance(outcome, ModelInputError)
             assert outcome.message == f"[{value}] in 1"
+            assert outcome.__context__ is None, "not of the runs in which it had company"
         else:
             assert not isinstance(outcome, BaseException)
             assert outcome.value == value
@@ -135,6 +147,43 @@ def test_a_model_with_a_missing_answer_is_not_believed() -> None:
 
     outcomes = attempt(forgetful, [one(n) for n in range(5)])
     assert [outcome.value for outcome in outcomes] == [0, 1, 2, 3, 4]  # type: ignore[union-attr]
+
+
+class Broken:
+    """An asker that fails when it is told."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def done(self) -> bool:
+        return bool(self.told)
+
+    def set_result(self, _: object) -> None:
+        self.told += 1
+        raise KeyError
+
+    set_exception = set_result
+
+
+async def test_whoever_cannot_be_told_keeps_nobody_from_it(make: Any) -> None:
+    echo, batcher = make()
+    askers = [Broken(), Broken(), Broken()]
+
+    def between(first: Broken, value: float, seconds: float) -> asyncio.Future[Answer]:
+        batcher.submit_for(first, one(1), seconds)
+        return batcher.submit(one(value), seconds)  # type: ignore[no-any-return]
+
+    async with asyncio.timeout(LONG):
+        assert (await between(askers[0], 2, LONG)).value == 2
+        echo.go.clear()
+        late = between(askers[1], 3, 0.01)
+        with pytest.raises(DeadlineExceeded):
+            await late
+        stopped = between(askers[2], 4, LONG)
+        await batcher.stop(0)
+        with pytest.raises(Unavailable):
+            await stopped
+    assert [asker.told for asker in askers] == [1, 1, 1]
 
 
 async def test_a_cancelled_request_is_not_run(make: Any) -> None:
@@ -166,6 +215,43 @@ async def test_a_full_queue_refuses_and_cancelled_requests_leave_it(make: Any) -
     assert (await large).value == 5
 
 
+class Counting:
+    """Waits, and counts how often it is asked whether it does."""
+
+    looks = 0
+    is_done = False
+
+    def done(self) -> bool:
+        self.looks += 1
+        return self.is_done
+
+    def set_result(self, _: object) -> None:
+        self.is_done = True
+
+    set_exception = set_result
+
+
+async def test_a_refusal_does_not_look_at_the_whole_queue(make: Any) -> None:
+    echo, batcher = make(max_queue=1000)
+    echo.go.clear()
+    batcher.submit(one(0), LONG)
+    await echo.is_busy()
+    asker = Counting()
+    for _ in range(1000):
+        batcher.submit_for(asker, one(1), LONG)
+    for _ in range(1000):
+        with pytest.raises(Overloaded):
+            batcher.submit(one(2), LONG)
+    assert asker.looks <= 100 * 1000
+    asker.is_done = True
+    room = 0
+    while not room:  # some are refused before it is seen that nobody waits for the others
+        with suppress(Overloaded):
+            batcher.submit(one(3), LONG)
+            room = batcher.rows
+    assert room == 1
+
+
 async def test_a_late_answer_is_a_deadline_error_for_running_and_waiting(make: Any) -> None:
     echo, batcher = make()
     echo.go.clear()
@@ -178,6 +264,22 @@ async def test_a_late_answer_is_a_deadline_error_for_running_and_waiting(make: A
     echo.go.set()
     assert (await patient).value == 2
     assert echo.runs == [[0], [2]]
+
+
+async def test_those_who_run_out_of_time_are_told_some_at_a_time(make: Any) -> None:
+    echo, batcher = make()
+    echo.go.clear()
+    running = batcher.submit(one(0), LONG)
+    await echo.is_busy()
+    askers = [Counting() for _ in range(300)]
+    for number, asker in enumerate(askers):
+        batcher.submit_for(asker, one(1), 0.1 + number * 0.0005)  # all within 150 ms
+    async with asyncio.timeout(LONG):
+        while not all(asker.is_done for asker in askers):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert sum(asker.looks for asker in askers) <= 20 * 300
+    echo.go.set()
+    await running
 
 
 async def test_batch_wait_gathers_for_a_while_or_until_the_batch_is_full(make: Any) -> None:
