@@ -39,9 +39,10 @@ from .jsonform import (
     write_json_message_list,
 )
 from .limits import DEFAULT_LIMITS, Limits
-from .payload import Feedback, Kind, Message, Meta, Metric, Payload, Status
+from .payload import Kind, Message, Meta, Payload
 
 if TYPE_CHECKING:
+    from .asides import Feedback, Metric, Status
     from .messages import (
         read_feedback,
         read_message,
@@ -53,12 +54,14 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        # What reads and writes protobuf is imported when it is asked for: a service's start should be short.
+        # Imported when it is asked for: a service's start should be short.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import messages
-
-        return getattr(messages, name)
+        if name in ("Feedback", "Metric", "Status"):
+            from . import asides as module
+        else:
+            from . import messages as module
+        return getattr(module, name)
 
 
 __all__ = [

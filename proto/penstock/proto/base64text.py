@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import binascii
 
-import pybase64
-
 from .errors import PayloadError
 
 _FOREIGN = "the base64 text has a character of neither alphabet, or padding in the wrong place"
@@ -17,6 +15,8 @@ def decode_base64(text: str | bytes) -> bytes:
     Raises:
         PayloadError: ``BAD_BASE64``.
     """
+    import pybase64  # with the first such text, here and below: a start should be short
+
     try:
         raw = text.encode("ascii") if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError:
@@ -39,4 +39,6 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 def encode_base64(data: bytes | memoryview) -> str:
     """Encode as padded standard base64."""
+    import pybase64
+
     return pybase64.b64encode_as_string(data)

@@ -19,11 +19,12 @@ from .jsontable import beginning, write_numbers
 from .jsontext import dumps, finite, loads
 from .limits import DEFAULT_LIMITS
 from .numbertext import loads_numbers
-from .payload import Feedback, Kind, Message, Meta, Metric, Payload, Status
+from .payload import Kind, Message, Meta, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .asides import Feedback, Metric, Status
     from .limits import Limits
     from .payload import Json
 
@@ -159,6 +160,8 @@ def _map(value: Json, kind: type, what: str) -> dict[str, Any]:
 
 
 def _read_metric(value: Json) -> Metric:
+    from .asides import Metric
+
     fields = _object(value, "a metric", frozenset(("key", "tags", "type", "value")))
     kind, number = fields.get("type", 0), fields.get("value", 0)
     if type(kind) is int and 0 <= kind < len(_METRIC_TYPES):
@@ -172,6 +175,8 @@ def _read_metric(value: Json) -> Metric:
 def _read_status(value: Json) -> Status | None:
     if value is None:
         return None
+    from .asides import Status
+
     fields = _object(value, "status", frozenset(("code", "info", "reason", "status")))
     code = _of_type(fields.get("code"), int, "status.code") or 0
     info = _of_type(fields.get("info"), str, "status.info") or ""
@@ -281,6 +286,8 @@ def read_json_feedback(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Feedback
 
 def feedback_from_json(value: Json, limits: Limits = DEFAULT_LIMITS) -> Feedback:
     """Read a feedback from its parsed JSON form."""
+    from .asides import Feedback
+
     fields = _object(value, "the feedback", frozenset(("request", "response", "reward", "truth")))
     reward = fields.get("reward") or 0.0
     if type(reward) not in (int, float):

@@ -17,7 +17,7 @@ from .arrays import array_of, check_list_shape, float64_of, is_number, nested_of
 from .errors import PayloadError
 from .limits import DEFAULT_LIMITS
 from .meta_wire import read_meta, write_meta
-from .payload import Feedback, Kind, Message, Meta, Payload
+from .payload import Kind, Message, Meta, Payload
 from .regular import read_regular, write_regular
 from .tensors import read_tensor, write_tensor
 from .values import read_list, read_value, text_bytes, write_list, write_value
@@ -26,6 +26,7 @@ from .wire import FIXED32, LENGTH, Chunk, Field, length_field, read_varint, scan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .asides import Feedback
     from .limits import Limits
     from .payload import Array
 
@@ -230,6 +231,8 @@ def write_message_list(messages: Sequence[Message]) -> bytes:
 
 def read_feedback(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Feedback:
     """Read a ``Feedback``."""
+    from .asides import Feedback
+
     limits.check_bytes(len(data))
     parts = {1: Message(), 2: Message(), 4: Message()}
     reward = 0.0

@@ -9,8 +9,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 
 from . import prediction_pb2 as pb
+from .asides import Metric, Status
 from .errors import PayloadError
-from .payload import Meta, Metric, Status
+from .payload import Meta
 from .values import read_value, write_value
 
 if TYPE_CHECKING:

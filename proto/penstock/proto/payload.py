@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .asides import Metric, Status
+
     Array: TypeAlias = NDArray[Any]
 
 # Not recursive on purpose: mypy follows recursive aliases into numpy's stubs, and nobody reads the errors.
@@ -79,23 +81,6 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric that a model returns with its answer (Seldon's ``meta.metrics``).
-
-    Attributes:
-        key: its name.
-        type: COUNTER (added), GAUGE (set) or TIMER (milliseconds).
-        value: kept as a float32 by the gRPC form.
-        tags: labels.
-    """
-
-    key: str
-    type: str
-    value: float
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Meta:
     """What travels beside the payload (Seldon's ``meta``).
 
@@ -117,23 +102,6 @@ class Meta:
         return bool(self.puid or self.tags or self.routing or self.request_path or self.metrics)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Seldon's ``status``: only failures carry one.
-
-    Attributes:
-        code: Seldon puts -1; over HTTP the real code is the HTTP status.
-        info: what went wrong, for a person.
-        reason: one of Seldon's ``MICROSERVICE_…`` words.
-        failure: the flag, SUCCESS or FAILURE on the wire.
-    """
-
-    code: int = 0
-    info: str = ""
-    reason: str = ""
-    failure: bool = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Message:
     """A SeldonMessage: at most one payload, and what travels beside it."""
@@ -141,13 +109,3 @@ class Message:
     payload: Payload | None = None
     meta: Meta = field(default_factory=Meta)
     status: Status | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Feedback:
-    """A request, the response it got, how good that was, and what would have been right."""
-
-    request: Message = field(default_factory=Message)
-    response: Message = field(default_factory=Message)
-    reward: float = 0.0
-    truth: Message = field(default_factory=Message)

@@ -28,10 +28,10 @@ import penstock.cli, penstock.cli.serve
 
 RARE = (
     "typer", "rich", "google.protobuf", "grpc", "grpc_health", "grpc_reflection", "ml_dtypes", "simdjson", "hpack",
-    "numpy.random", "secrets", "random", "encodings.idna", "email", "http", "zlib", "shutil", "tempfile", "zipfile",
-    "prometheus_client", "python_multipart", "importlib.metadata",
-    "penstock.proto.inference", "penstock.proto.messages", "penstock.proto.tensor_types", "penstock.http2",
-    "penstock.serving.doors.rpc", "penstock.serving.doors.openapi", "penstock.serving.tls",
+    "pybase64", "numpy.random", "secrets", "random", "encodings.idna", "email", "http", "zlib", "shutil", "tempfile",
+    "zipfile", "prometheus_client", "python_multipart", "importlib.metadata",
+    "penstock.proto.inference", "penstock.proto.asides", "penstock.proto.messages", "penstock.proto.tensor_types",
+    "penstock.http2", "penstock.serving.doors.rpc", "penstock.serving.doors.openapi", "penstock.serving.tls",
     "penstock.serving.workers", "penstock.client",
 )
 BODY = b'{"data": {"ndarray": [[1.0, 2.0]]}}'

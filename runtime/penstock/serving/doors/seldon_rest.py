@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from penstock.proto import (
     Message,
-    Status,
     feedback_from_json,
     message_from_json,
     message_list_from_json,
@@ -146,8 +145,7 @@ def _plain_failure(error: PenstockError) -> Response:
 
 
 def _envelope(error: PenstockError, headers: tuple[tuple[bytes, bytes], ...]) -> Response:
-    status = Status(-1, info(error), error.seldon_reason, failure=True)
     body: dict[str, Json] = {
-        "status": {"code": status.code, "info": status.info, "reason": status.reason, "status": int(status.failure)}
+        "status": {"code": -1, "info": info(error), "reason": error.seldon_reason, "status": 1}  # a failure
     }
     return Response(dumps(body), error.http_status, headers=headers)
