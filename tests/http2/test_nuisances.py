@@ -83,6 +83,47 @@ def test_whoever_sends_a_lot_that_brings_nobody_further_is_trying(connect: Calla
     assert not peer.connection.is_trying
 
 
+def test_whoever_is_trying_has_shorter_turns(connect: Callable[..., Peer]) -> None:
+    peer = connect(toll=100, toll_rate=0).greet()
+    counts = []
+    for _ in range(2):
+        peer.connection.feed(PING * 100)
+        assert peer.connection.more
+        counts.append(peer.connection._at // len(PING))
+        peer.send(b"")
+    assert counts == [64, 16]
+
+
+@pytest.mark.parametrize("frames_in_a_read", [1, 3])
+def test_whoever_begins_bodies_and_does_not_end_them_hoards(
+    connect: Callable[..., Peer], frames_in_a_read: int
+) -> None:
+    peer = connect(unfinished=10).greet()
+    for number in range(1, 101, 2):  # whole ones do not count
+        peer.send(peer.ask(number, b"x" * 5000))
+    more = frames.frame(frames.DATA, 0, 0, bytes(5000))
+    for number in range(101, 123, 2):
+        assert not peer.connection.hoards
+        body = (more[:5] + number.to_bytes(4) + more[9:]) * 3
+        peer.send(peer.ask(number, b"", ends=False))
+        for at in range(0, len(body), frames_in_a_read * len(more)):
+            peer.send(body[at : at + frames_in_a_read * len(more)])
+    assert peer.connection.hoards
+    peer.send(frames.frame(frames.DATA, frames.END_STREAM, 101, b"x"))
+    assert not peer.connection.hoards
+
+
+def test_bodies_side_by_side_that_are_ended_are_no_hoard(connect: Callable[..., Peer]) -> None:
+    peer = connect(unfinished=10).greet()
+    for first in range(1, 400, 20):
+        for number in range(first, first + 20, 2):
+            peer.send(peer.ask(number, b"x" * 100, ends=False))
+        for number in range(first, first + 20, 2):
+            peer.send(frames.frame(frames.DATA, frames.END_STREAM, number, b"x"))
+        assert not peer.connection.hoards
+    assert len(peer.echo.requests) == 200
+
+
 def test_time_makes_up_for_them(connect: Callable[..., Peer]) -> None:
     peer = connect(nuisance=100, nuisance_rate=10).greet()
     for _ in range(20):

@@ -194,6 +194,8 @@ class Connection(Endpoint):
 
     def _complete(self, stream: Stream) -> None:
         stream.has_all = True
+        if self._unfinished:
+            self._count_unfinished(-2)  # ended one that was begun, and shows that more will end
         self._free(stream.held)
         if stream.reader is not None:
             stream.reader(stream)

@@ -38,7 +38,11 @@ class Budget:
 
 
 class Endpoint(Control):
-    """One side of a connection; `Connection` is the server's."""
+    """One side of a connection; `Connection` is the server's.
+
+    Attributes:
+        hoards: the peer begins bodies and does not end them: it can wait.
+    """
 
     def __init__(
         self, limits: Limits, preface: bytes, clock: Callable[[], float] = monotonic, budget: Budget | None = None
@@ -47,6 +51,8 @@ class Endpoint(Control):
         self._reset: dict[int, None] = {}
         self._budget = budget or Budget(limits.bodies)
         self._bodies = 0
+        self.hoards = False
+        self._unfinished = 0
         self._received = 0
         self._data: Stream | None = None
         self._data_pad = 0
@@ -127,13 +133,20 @@ class Endpoint(Control):
         stream.room -= size
         stream.is_simple = False
         self._data, self._data_left, self._data_pad = stream, size - taken, pad
-        if size - pad < _TINY and stream.size and not self._data_ends:  # a first one may be a message's prefix
-            self.toll += _TOLL_OF_TINY
-        if size - pad - taken == 0 and not self._data_ends:
-            self._bother()
+        if not self._data_ends:
+            self._charge(stream, size - pad - taken)
         if not self._data_left:
             self._data_over(stream)
         return taken
+
+    def _charge(self, stream: Stream, size: int) -> None:
+        """A frame of a body that goes on behind it: what that costs us."""
+        if not stream.size:  # a first one may be a message's prefix
+            self._count_unfinished(1)
+        elif size < _TINY:
+            self.toll += _TOLL_OF_TINY
+        if not size:
+            self._bother()
 
     def _take_data(self, data: bytes, at: int, end: int) -> int:
         stop = min(end, at + self._data_left)
@@ -181,6 +194,8 @@ class Endpoint(Control):
         if count > most:
             return 0
         stream.is_simple = False
+        if not stream.size:
+            self._count_unfinished(1)
         held = stream.held
         stream.take_alike(data, at + frames.HEAD_BYTES, size, step, count)
         size *= count
@@ -234,6 +249,10 @@ class Endpoint(Control):
         more = min(max(0, coming) + window, frames.LARGEST_WINDOW) - stream.room
         stream.room += more
         self.sender.out.append(frames.window_update(stream.number, more))
+
+    def _count_unfinished(self, change: int) -> None:
+        self._unfinished = max(0, self._unfinished + change)
+        self.hoards = self._unfinished > self._limits.unfinished
 
     def _count_received(self, size: int) -> None:
         self._received += size

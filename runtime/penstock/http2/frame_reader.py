@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # How much of one read is worked off before others have their turn: so many DATA frames, or a quarter of other frames,
 # or about a hundred small requests. A quarter of a megabyte of tiny frames would hold everybody else up for 40 ms.
 _TURN: Final = 512
+_TURN_OF_TRYING: Final = 128  # of a peer that can wait
 _COST: Final = 3  # more, of other frames; those that bring nobody further have a toll above that
 _LARGEST_KEPT: Final = 1 << 15  # of the frames that are taken whole, which is all but DATA
 _LARGE: Final = 4096  # bytes of a DATA frame that is likely to be one of many alike
@@ -106,7 +107,7 @@ class FrameReader:
         unpack, largest = frames.HEAD.unpack_from, self._largest
         self.more = False
         self.toll = 0
-        turn = _TURN
+        turn = _TURN_OF_TRYING if self.is_trying else _TURN
         while turn > self.toll:
             turn -= 1
             if self._data_left:

@@ -15,6 +15,8 @@ class Limits:
         block: a header block as it comes, with its CONTINUATION frames.
         body: the body of one request; more is refused.
         bodies: unfinished bodies of all requests together; where it is full, new ones are refused.
+        unfinished: bodies of more than one frame that are begun and not ended. Each that is ended makes up for another
+            one, so that a peer that ends half of them never gets there; whoever does is read in turns.
         window: what the peer may send ahead on one stream; more of a body whose size is known.
         frame: payload of a DATA frame, told to the peer.
         nuisance: control frames that may come at once (pings, settings, resets, empty frames).
@@ -35,6 +37,7 @@ class Limits:
     block: int = 32_768
     body: int = 64 << 20
     bodies: int = 128 << 20
+    unfinished: int = 100
     window: int = 1 << 20
     frame: int = 1 << 18
     nuisance: int = 2_000

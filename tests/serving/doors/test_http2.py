@@ -280,6 +280,23 @@ async def test_a_stream_has_a_timer_of_its_own(door: Listening) -> None:
         assert (await client.answer(number)).details == b"Error parsing 'grpc-timeout' metadata"
 
 
+async def test_many_bodies_side_by_side_are_all_taken(door: Listening) -> None:
+    """So many that the connection is read by hand, and the others are served meanwhile."""
+    body = bytes(range(256)) * 400
+    async with connected(door.address) as asking, connected(door.address) as client:
+        numbers = [client.headers(grpc_fields("/t.T/echo")) for _ in range(300)]
+        for number in numbers:
+            await client.body(number, message(body)[:70_000], ends=False)
+        await until(lambda: door.protocols[1]._connection.hoards)
+        assert (await asking.unary("/t.T/echo", b"hi")).status == 0
+        for number in numbers:
+            await client.body(number, message(body)[70_000:])
+        answers = [await client.answer(number) for number in numbers]
+        assert [bytes(answer.body) == message(body) for answer in answers] == [True] * 300
+        assert not door.protocols[1]._connection.hoards
+    await until(lambda: not len(door.connections))
+
+
 async def test_a_peer_that_does_not_read_is_not_read_either(door: Listening) -> None:
     """All windows open, nothing read: what we hold stays within what was asked before we noticed."""
     async with connected(door.address) as asking, connected(door.address, reads=False) as client:

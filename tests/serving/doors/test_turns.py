@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
+import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,7 @@ from penstock.serving.doors.http2 import Http2
 from penstock.serving.doors.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 PING = frames.frame(frames.PING, 0, 0, bytes(8))
@@ -145,9 +148,13 @@ def test_others_go_first_for_a_while(
 class Transport:
     """What a protocol writes, and whether it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, **about: Any) -> None:
         self.sent = b""
         self.reads = True
+        self._about = about
+
+    def get_extra_info(self, name: str) -> Any:
+        return self._about.get(name)
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -183,6 +190,7 @@ async def connections() -> Any:
     made.turns = Queue()
     yield made
     made._timer.cancel()
+    made.arrivals.close()
 
 
 class Pages:
@@ -254,8 +262,8 @@ def test_http2_waits_for_a_turn_and_does_not_read_meanwhile(http2: Http2, connec
     assert transport.reads
 
 
-def test_http2_that_is_trying_reads_once_in_a_turn(http2: Http2, connections: Any) -> None:
-    queue, transport = connections.turns.asked, Transport()
+def test_http2_that_is_trying_reads_once_in_a_turn_over_tls(http2: Http2, connections: Any) -> None:
+    queue, transport = connections.turns.asked, Transport(ssl_object=object())
     http2.connection_made(transport)
     http2.data_received(frames.PREFACE + frames.settings({}))
     for _ in range(8):
@@ -267,6 +275,80 @@ def test_http2_that_is_trying_reads_once_in_a_turn(http2: Http2, connections: An
     assert not transport.reads
     queue.pop()[0]()
     assert transport.reads
+    assert not queue
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+async def _rounds() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
+async def test_http2_that_is_trying_is_read_by_hand_when_something_has_come(
+    http2: Http2, connections: Any, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    queue, (ours, theirs), transport = connections.turns.asked, pair, Transport(socket=pair[0])
+    http2.connection_made(transport)
+    http2.data_received(frames.PREFACE + frames.settings({}) + PING * 300)
+    while queue:
+        queue.pop()[0]()
+    for _ in range(3):  # nothing has come: it is neither read nor in the queue
+        await _rounds()
+        assert (transport.reads, queue) == (False, [])
+        sent = len(transport.sent)
+        theirs.sendall(PING)
+        await _rounds()
+        assert [patient for _, patient in queue] == [True]
+        assert len(transport.sent) == sent
+        queue.pop()[0]()
+        assert len(transport.sent) == sent + len(PING)
+    theirs.close()
+    await _rounds()
+    queue.pop()[0]()
+    assert transport.reads  # the transport sees for itself that the peer has gone
+    assert ours.recv(1) == b""
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
+async def test_who_does_not_read_is_not_read_by_hand_either(
+    http2: Http2, connections: Any, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    queue, (ours, theirs) = connections.turns.asked, pair
+    http2.connection_made(Transport(socket=ours))
+    http2.data_received(frames.PREFACE + frames.settings({}) + PING * 300)
+    while queue:
+        queue.pop()[0]()
+    http2._paused = True
+    http2._sender.out = [b"x"] * 2000
+    theirs.sendall(PING)
+    await _rounds()
+    queue.pop()[0]()
+    assert ours.recv(100) == PING
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
+async def test_a_connection_that_is_lost_is_not_watched(
+    http2: Http2, connections: Any, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    queue, (_, theirs) = connections.turns.asked, pair
+    http2.connection_made(Transport(socket=pair[0]))
+    http2.data_received(frames.PREFACE + frames.settings({}) + PING * 300)
+    while queue:
+        queue.pop()[0]()
+    assert connections.arrivals._waiting
+    pair[0].close()
+    http2.connection_lost(None)
+    theirs.close()
+    await _rounds()
+    assert not connections.arrivals._waiting
     assert not queue
 
 

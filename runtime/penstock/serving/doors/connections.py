@@ -6,6 +6,7 @@ import asyncio
 from time import gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from .arrivals import Arrivals
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Connections:
         date: the line of that name in answers, RFC 9110, 6.6.1.
         on_close: called when there may be one less.
         turns: for those who have more to be worked off than others should wait for.
+        arrivals: for those of them that are not to be read before it is their turn.
     """
 
     def __init__(self, is_busy: Callable[[], bool] = bool) -> None:
@@ -49,6 +51,7 @@ class Connections:
         self.date = b""
         self.on_close: Callable[[], object] = int
         self.turns = Turns(is_busy)
+        self.arrivals = Arrivals()
         self._all: set[Connection] = set()
         self._draining = False
         self._empty = asyncio.Event()
@@ -97,6 +100,7 @@ class Connections:
                 connection.abort()
             await self._empty.wait()
         self._timer.cancel()
+        self.arrivals.close()
 
 
 def _date() -> str:
