@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from typing import Final
 
 import pytest
+
+from penstock.proto import prediction_pb2 as pb
 
 from ..wire_client import grpc_fields, message
 from .calls import LARGEST_MESSAGE, Calls, RawCall
@@ -42,6 +45,19 @@ async def test_a_message_that_is_too_large_once_inflated(engines: dict[str, str]
     fields = [*grpc_fields("/seldon.protos.Seldon/Predict"), (b"grpc-encoding", b"gzip")]
     (outcome,) = await play(engines[engine], [RawCall("bomb", fields, (bomb,))])
     assert outcome.status == 8
+
+
+@pytest.mark.parametrize("behind", [b"x", bytes(8), gzip.compress(bytes(100), mtime=0)], ids=["text", "zeros", "gzip"])
+@pytest.mark.parametrize("size", [10, LARGEST_MESSAGE - 1_000])
+async def test_a_compressed_message_with_something_behind_its_end(
+    engines: dict[str, str], size: int, behind: bytes
+) -> None:
+    body = pb.SeldonMessage(binData=random.Random(1).randbytes(size)).SerializeToString()
+    framed = message(gzip.compress(body, mtime=0) + behind, 1)
+    fields = [*grpc_fields("/seldon.protos.Seldon/Predict"), (b"grpc-encoding", b"gzip")]
+    outcomes = [await play(address, [RawCall("behind", fields, (framed,))]) for address in engines.values()]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0].status == 13
 
 
 @pytest.mark.parametrize("body", [b"", b"\0\0", b"\0\0\0\0\5ab"], ids=["none", "half a prefix", "half a message"])

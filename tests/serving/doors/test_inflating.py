@@ -68,10 +68,23 @@ async def test_what_is_small_is_done_at_once(made: Inflating, rests: list[float]
         (gzip.compress(noise(500_000))[:300_000], Why.CUT_OFF),
         (gzip.compress(noise(500_000))[:-1], Why.CUT_OFF),
         (gzip.compress(noise(500_000))[:200_000] + bytes(300_000), Why.BROKEN),
+        (gzip.compress(b"few") + b"x", Why.GOES_ON),
+        (gzip.compress(noise(500_000)) + b"x", Why.GOES_ON),
+        (gzip.compress(noise(500_000)) + bytes(100_000), Why.GOES_ON),
         (gzip.compress(bytes(MOST + 1)), Why.TOO_LARGE),
         (gzip.compress(bytes(100 * MOST)), Why.TOO_LARGE),
     ],
-    ids=["none", "cut", "without its end", "broken", "one too many", "much too large"],
+    ids=[
+        "none",
+        "cut",
+        "without its end",
+        "broken",
+        "more",
+        "a large one and more",
+        "a large one and much more",
+        "one too many",
+        "much too large",
+    ],
 )
 async def test_what_is_not_inflated(made: Inflating, body: bytes, why: Why, rests: list[float]) -> None:
     with pytest.raises(NotInflatedError) as failed:

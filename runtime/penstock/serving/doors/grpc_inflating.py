@@ -37,4 +37,5 @@ def _refusal(why: Why) -> Refused:
         return Refused("RESOURCE_EXHAUSTED", "Decompressed message larger than max")
     if why is Why.TOO_MANY:
         return Refused("RESOURCE_EXHAUSTED", "too many compressed messages wait; try again")
-    return Refused("INTERNAL", "Decompression failed due to zlib error")
+    error = "not all input consumed" if why is Why.GOES_ON else "zlib error"
+    return Refused("INTERNAL", f"Decompression failed due to {error}")

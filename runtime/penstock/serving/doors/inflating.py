@@ -34,6 +34,7 @@ class Why(Enum):
 
     BROKEN = auto()
     CUT_OFF = auto()
+    GOES_ON = auto()  # behind its end
     TOO_LARGE = auto()
     TOO_MANY = auto()
 
@@ -83,6 +84,11 @@ class _Body:
         """Whether it becomes no larger than what is worth its time."""
         return self._size - self._start <= _USUAL * self._at
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether some of it has not been looked at."""
+        return self._at < len(self._left)
+
     def advance(self, most: int) -> bool:
         """Inflate one step more, to ``most`` bytes and one in all; whether there may be another."""
         if self.inflater.eof or self._size > most or not self.is_wanted:
@@ -130,17 +136,22 @@ class Inflating:
             window: of `WINDOWS`.
 
         Raises:
-            NotInflatedError: it was not compressed; it gets larger than allowed, which is known before it does; or too
-                many wait.
+            NotInflatedError: it was not compressed, or not to its end; it gets larger than allowed, which is known
+                before it does; or too many wait.
         """
         inflater = zlib.decompressobj(window)
         start = _inflate(inflater, body, min(_AT_ONCE, self._most + 1))
+        goes_on = False
         if not inflater.eof and len(start) <= self._most:
-            start = await self._beside(_Body(inflater, start))
+            large = _Body(inflater, start)
+            start = await self._beside(large)
+            goes_on = large.goes_on
         if len(start) > self._most:
             raise NotInflatedError(Why.TOO_LARGE)
         if not inflater.eof:
             raise NotInflatedError(Why.CUT_OFF)
+        if inflater.unused_data or goes_on:
+            raise NotInflatedError(Why.GOES_ON)
         return start
 
     async def _beside(self, body: _Body) -> bytes:

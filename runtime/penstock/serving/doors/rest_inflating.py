@@ -44,5 +44,5 @@ class BodyInflating:
         if why is Why.TOO_MANY:
             raise Overloaded("too many compressed bodies wait; try again")
         name = encoding.decode()
-        text = f"the body's {name} is cut off" if why is Why.CUT_OFF else f"the body is not {name}"
-        raise PayloadError(text, code="BAD_ENCODING")
+        told = {Why.CUT_OFF: f"the body's {name} is cut off", Why.GOES_ON: f"the body goes on behind its {name}"}
+        raise PayloadError(told.get(why, f"the body is not {name}"), code="BAD_ENCODING")
