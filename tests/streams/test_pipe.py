@@ -10,12 +10,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from penstock.proto import ServiceError, SetupError
 from penstock.streams import pipe_intake, pipe_outlet, pipe_session, pipe_settings
 from penstock.streams.engine import worker as worker_of
 from penstock.streams.librdkafka import librdkafka_settings
+from penstock.streams.pipe_errors import Rejoin
 from penstock.streams.processing import Processor
 from penstock.streams.spec import Kafka, Security
 
@@ -129,6 +130,22 @@ async def test_a_producer_that_never_returns_is_replaced(
         over.set()
     assert "after 5 s; joins the group anew" in caplog.text
     assert max(answered(case.cluster, case.sink).values()) == 1
+
+
+async def test_a_producer_that_was_fenced_while_it_waited_for_the_broker_joins_anew(case: Case) -> None:
+    """librdkafka tells it by an exception of `poll` where the report of a delivery has not come before."""
+
+    class Fenced:
+        def __len__(self) -> int:
+            return 1
+
+        def poll(self, _: float) -> int:
+            raise KafkaException(KafkaError(KafkaError._FENCED))
+
+    outlet = pipe_outlet.Outlet(case.spec())
+    outlet._producer = Fenced()
+    with pytest.raises(Rejoin, match="writing"):
+        await outlet.acknowledged()
 
 
 async def test_a_group_with_workers_of_the_other_engine_is_told(case: Case, working: Callable[..., Any]) -> None:

@@ -96,7 +96,7 @@ class Outlet:
         rest: Sequence[Outgoing] = messages
         while rest:
             rest = rest[self._put(rest) :]
-            self._producer.poll(0)
+            self._hear()
             self._check()
             if rest and self._is_spoilt():
                 return
@@ -123,7 +123,7 @@ class Outlet:
                 if is_about_the_record(error.args[0]):
                     self._failures.append((message, error.args[0]))
                     continue
-                self._producer.poll(0)  # which record has spoilt the transaction
+                self._hear()  # which record has spoilt the transaction
                 if self._is_spoilt():
                     return number
                 raise raised(error.args[0], "writing", self._kafka) from None
@@ -145,12 +145,12 @@ class Outlet:
         waiting_since = monotonic()
         before = len(self._producer)
         while (left := len(self._producer)) and not self._is_spoilt():
-            self._producer.poll(0)
+            self._hear()
             self._check()
             if left != before:
                 waiting_since, before = monotonic(), left
             await asyncio.sleep(_LOOK_SELDOM if monotonic() - waiting_since > _SILENT else _LOOK_EVERY)
-        self._producer.poll(0)
+        self._hear()
         self._check()
         return list(self._failures)
 
@@ -197,6 +197,13 @@ class Outlet:
         self._producer.purge()
         with suppress(KafkaException):  # a producer that was fenced says so again, and is closed all the same
             self._producer.close()
+
+    def _hear(self) -> None:
+        """Take the reports of delivery; what is fatal, as that others have taken over, may be told here first."""
+        try:
+            self._producer.poll(0)
+        except KafkaException as error:
+            raise raised(error.args[0], "writing", self._kafka) from None
 
     def _failed(self, message: Outgoing, error: KafkaError, _: Any) -> None:
         self._failures.append((message, error))
