@@ -125,16 +125,19 @@ def broker(
     """
     refuse_windows("broker")
     import signal
+    from threading import Event
 
     from penstock.deploy.mqtt import broker as running
 
+    stopped = Event()
     with running(port=port) as local:
-        # Only now: the broker would inherit it, and then could not be stopped.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        # No mask: that would be this thread's alone, and the system may give a signal to any other one.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         typer.echo(f"{local.kind} at {local.address}; Ctrl-C stops it")
         if local.lacks:
             typer.echo(local.lacks, err=True)
-        signal.sigwait((signal.SIGINT, signal.SIGTERM))
+        stopped.wait()
 
 
 async def _ask(settings: ClientSettings, requests: Iterator[bytes], output: Output) -> int:
