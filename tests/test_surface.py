@@ -20,7 +20,8 @@ def test_all_is_sorted_and_complete(name: str) -> None:
         for word, value in vars(package).items()
         if not word.startswith("_") and not isinstance(value, types.ModuleType) and word != "annotations"
     }
-    assert public == set(offered)
+    assert public <= set(offered)
+    assert all(hasattr(package, word) for word in offered)  # some are imported when they are asked for
 
 
 def test_the_base_install_needs_no_extra() -> None:

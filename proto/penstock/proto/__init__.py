@@ -5,7 +5,7 @@ writers for every form it takes: content bytes (`decode`, `encode`), protobuf (`
 JSON (`read_json_message`, `write_json_message`); `convert` makes any kind from any other.
 """
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from .content import decode, encode, encode_text
 from .conversion import convert, payload_of
@@ -41,7 +41,7 @@ from .jsonform import (
 from .limits import DEFAULT_LIMITS, Limits
 from .payload import Kind, Message, Meta, Payload
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from .asides import Feedback, Metric, Status
     from .messages import (
         read_feedback,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
 else:
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> typing.Any:
         # Imported when it is asked for: a service's start should be short.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -61,7 +61,8 @@ else:
             from . import asides as module
         else:
             from . import messages as module
-        return getattr(module, name)
+        value = globals()[name] = getattr(module, name)
+        return value
 
 
 __all__ = [
