@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,3 +168,17 @@ def test_after_goaway_what_came_is_answered_and_nothing_new(peer: Peer) -> None:
     peer.echo.answer()
     peer.read()
     assert (peer.answers[1].body, 3 in peer.answers, peer.connection.streams) == (b"x", False, {})
+
+
+def test_a_connection_that_is_lost_leaves_nothing_to_the_garbage_collector(connect: Callable[..., Peer]) -> None:
+    peer = connect().greet()
+    peer.send(peer.ask(1, b"x"))
+    peer.send(peer.ask(3, b"not all", ends=False))
+    connection = weakref.ref(peer.connection)
+    gc.disable()
+    try:
+        peer.connection.lost()
+        vars(peer).clear()  # the connection's clock is the peer's
+        assert connection() is None
+    finally:
+        gc.enable()

@@ -13,6 +13,7 @@ from .frames import Code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .frame_reader import Handlers
     from .frames import Setting
     from .limits import Limits
     from .streams import Stream
@@ -71,7 +72,7 @@ class Endpoint(Control):
             self._on_continuation,
             *[self._on_unknown] * 246,
         )
-        self._in_block = (*[self._on_intruder] * 9, self._on_continuation, *[self._on_intruder] * 246)
+        self._in_block: Handlers = (*[self._on_intruder] * 9, self._on_continuation, *[self._on_intruder] * 246)
         early = [self._on_too_early] * 256
         early[frames.SETTINGS] = self._on_settings
         self._handlers = tuple(early)

@@ -86,7 +86,7 @@ class Http2(asyncio.Protocol):
         self._connections.discard(self)
         if self._waits:
             self._connections.arrivals.forget(self._come)
-        self._connection.abandon()
+        self._connection.lost()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
